@@ -1,0 +1,46 @@
+# The two commands of the README are `make demo` and `make test`. `make help` lists the others.
+
+CARGO ?= cargo
+CC ?= cc
+CARGO_TARGET_DIR ?= target
+CFLAGS ?= -O2 -g
+
+EXAMPLES := complete stream chat
+C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
+
+.DEFAULT_GOAL := lib
+.PHONY: lib examples demo test bench header clean distclean help
+
+lib: ## build the library: build/lib/libhelio.so (the default)
+	$(CARGO) build --release
+	@mkdir -p build/lib
+	@install -m 755 $(CARGO_TARGET_DIR)/release/libhelio.so build/lib/libhelio.so.1
+	@ln -sf libhelio.so.1 build/lib/libhelio.so
+
+examples: $(EXAMPLES:%=build/bin/%) ## build the C examples into build/bin
+
+build/bin/%: examples/c/%.c examples/c/common.h include/helio.h | lib
+	@mkdir -p build/bin
+	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' -pthread
+
+demo: lib examples ## stream an answer: from the gateway with HELICONE_API_KEY, else from a small local model
+	@scripts/demo.sh build/bin/stream
+
+test: lib examples ## run every test; installs what is missing, or says which command does
+	@scripts/test.sh
+
+bench: lib ## measure against libcurl on the same loopback server
+	@benches/run.sh
+
+header: ## write include/helio.h anew from the sources
+	HELIO_BLESS=1 $(CARGO) test --test header
+
+clean: ## remove what was built; the local model stays
+	$(CARGO) clean
+	rm -rf build/lib build/bin build/tests-c
+
+distclean: clean ## remove the local model, too
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,125 @@
+/* What the three examples share, none of it about helio itself: a string that grows, text as JSON,
+ * and a request made from the environment.
+ *
+ *   BASE_URL    where to ask instead of the Helicone gateway, e.g. http://127.0.0.1:8080/v1
+ *   MODEL       which model; gpt-4o-mini unless set
+ *   MAX_TOKENS  how long an answer may be; the server's own limit unless set
+ *
+ * The key is none of the examples' business: the library reads HELIO_API_KEY, or HELICONE_API_KEY
+ * for the gateway, by itself.
+ */
+#ifndef HELIO_EXAMPLES_COMMON_H
+#define HELIO_EXAMPLES_COMMON_H
+
+#include <helio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct text {
+  char *data; /* always ends in NUL once anything was added */
+  size_t len, capacity;
+} text;
+
+static inline void text_add_bytes(text *t, const char *bytes, size_t len) {
+  if (t->len + len + 1 > t->capacity) {
+    t->capacity = (t->len + len + 1) * 2;
+    t->data = realloc(t->data, t->capacity);
+    if (!t->data) {
+      fputs("out of memory\n", stderr);
+      exit(EXIT_FAILURE);
+    }
+  }
+  if (len) memcpy(t->data + t->len, bytes, len);
+  t->len += len;
+  t->data[t->len] = '\0';
+}
+
+static inline void text_add(text *t, const char *string) {
+  text_add_bytes(t, string, strlen(string));
+}
+
+/* Adds `bytes`, which are UTF-8, as a JSON string with its quotes. JSON wants three things escaped:
+ * the quote, the backslash and the control characters; all else may stand as it is. */
+static inline void text_add_json(text *t, const char *bytes, size_t len) {
+  size_t i;
+  text_add(t, "\"");
+  for (i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)bytes[i];
+    char escape[8];
+    if (c == '"' || c == '\\') {
+      snprintf(escape, sizeof escape, "\\%c", c);
+      text_add(t, escape);
+    } else if (c < 0x20) {
+      snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
+      text_add(t, escape);
+    } else {
+      text_add_bytes(t, bytes + i, 1);
+    }
+  }
+  text_add(t, "\"");
+}
+
+/* One message of a conversation: {"role":"user","content":"..."} */
+static inline void text_add_message(text *t, const char *role, const char *content, size_t len) {
+  text_add(t, "{\"role\":");
+  text_add_json(t, role, strlen(role));
+  text_add(t, ",\"content\":");
+  text_add_json(t, content, len);
+  text_add(t, "}");
+}
+
+static inline const char *environment(const char *name, const char *otherwise) {
+  const char *value = getenv(name);
+  return value && *value ? value : otherwise;
+}
+
+/* A request body around `messages`, which are JSON with commas between them. Free its data. */
+static inline text request_body(const char *messages, int stream) {
+  text body = {0};
+  const char *model = environment("MODEL", "gpt-4o-mini");
+  const char *max_tokens = environment("MAX_TOKENS", NULL);
+  text_add(&body, "{\"model\":");
+  text_add_json(&body, model, strlen(model));
+  text_add(&body, ",\"messages\":[");
+  text_add(&body, messages);
+  text_add(&body, stream ? "],\"stream\":true" : "]");
+  if (max_tokens) {
+    text_add(&body, ",\"max_tokens\":");
+    text_add(&body, max_tokens);
+  }
+  text_add(&body, "}");
+  return body;
+}
+
+/* Says what went wrong. The message of the library says what to do about it, too. */
+static inline void complain(const char *program, helio_status status, const helio_error *error) {
+  const char *message = helio_error_message(error, NULL);
+  fprintf(stderr, "%s: %s (%s)\n", program, message ? message : "no further details",
+          helio_status_name(status));
+}
+
+/* A client for BASE_URL, or for the Helicone gateway; NULL after a complaint. */
+static inline helio_client *client_from_environment(const char *program) {
+  helio_client_options options;
+  helio_client *client = NULL;
+  helio_error *error = NULL;
+  helio_status status;
+  text config = {0};
+  const char *base_url = environment("BASE_URL", NULL);
+
+  helio_client_options_init(&options, sizeof options);
+  if (base_url) {
+    text_add(&config, "{\"base_url\":");
+    text_add_json(&config, base_url, strlen(base_url));
+    text_add(&config, "}");
+    options.config = config.data;
+  }
+  status = helio_client_create(&options, &client, &error);
+  if (status != HELIO_OK) complain(program, status, error);
+  helio_error_free(error);
+  free(config.data);
+  return client;
+}
+
+#endif

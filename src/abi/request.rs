@@ -1,0 +1,178 @@
+//! Requests: ids, the blocking call, cancelling.
+
+use std::ffi::{c_char, c_void};
+use std::ptr::null_mut;
+
+use super::client::{simply, with_client};
+use super::event::HostFunction;
+use super::guard::guard;
+use super::input::{self, Sized32};
+use super::result::{boxed_buffer, boxed_error};
+use super::{
+    HELIO_ERR_INTERNAL, HELIO_STRLEN, helio_buffer, helio_client, helio_error, helio_event_fn, helio_request_id,
+    helio_status,
+};
+use crate::client::{Answered, Ask};
+use crate::deliver::Receiver;
+use crate::failure::Failure;
+use crate::text::ZString;
+
+/// How events come: one of HELIO_DELIVERY_…. helio_complete ignores it.
+pub type helio_delivery = u32;
+
+/// Only inside a poll of the host. For a delivery that this version does not have.
+pub const HELIO_DELIVERY_POLL: helio_delivery = 0;
+/// Taken by the host, one by one. For a delivery that this version does not have.
+pub const HELIO_DELIVERY_PULL: helio_delivery = 1;
+/// On a thread of the library. For a delivery that this version does not have.
+pub const HELIO_DELIVERY_THREAD: helio_delivery = 2;
+
+/// How a request is made. Zero it and set its size with helio_request_options_init.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct helio_request_options {
+    /// sizeof(helio_request_options) of the caller.
+    pub struct_size: u32,
+    /// helio_complete ignores it.
+    pub delivery: helio_delivery,
+    /// 0, or an id from helio_reserve, used once.
+    pub id: helio_request_id,
+    /// Sees each event; NULL: nobody does.
+    pub on_event: helio_event_fn,
+    /// Given to on_event.
+    pub user_data: *mut c_void,
+    /// JSON: the per-request part of the config, a merge patch (RFC 7396) on the client's; NULL: none.
+    pub overrides: *const c_char,
+    /// Bytes of `overrides`, or HELIO_STRLEN.
+    pub overrides_len: usize,
+}
+
+// SAFETY: `repr(C)`, begins with its size; zero is NULL, 0 and None in every field.
+unsafe impl Sized32 for helio_request_options {
+    const FIRST_SIZE: usize = size_of::<helio_request_options>();
+    const NAME: &'static str = "helio_request_options";
+    fn set_lengths(&mut self) {
+        self.overrides_len = HELIO_STRLEN;
+    }
+}
+
+/// Zero the options, set their size, and every length to HELIO_STRLEN.
+///
+/// @param opts NULL does nothing.
+/// @param struct_size sizeof(helio_request_options) of the caller. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_request_options_init(opts: *mut helio_request_options, struct_size: u32) {
+    // SAFETY: NULL or `struct_size` writable bytes, says the contract.
+    guard((), || unsafe { input::init_struct(opts, struct_size) });
+}
+
+/// An id for a request that is still to come, so that it can be cancelled before and while it runs.
+///
+/// @return never 0, never used twice; 0 for NULL, after shut down, in a forked child. Any thread, also callbacks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_reserve(client: *mut helio_client) -> helio_request_id {
+    // SAFETY: the client is NULL or alive, says the contract.
+    guard(0, || unsafe { with_client(client, |_| 0, |client| client.reserve()) })
+}
+
+/// Send a request and wait for the whole answer, on the calling thread.
+///
+/// `"stream": true` or not, the result is one chat.completion: as the server sent it, or assembled from the chunks.
+/// With `on_event` set it sees RESPONSE, each CHUNK, and DONE, on the calling thread; a non-zero return, or
+/// helio_cancel from another thread, ends the call at once.
+///
+/// @param json an OpenAI chat-completions body: one JSON object in UTF-8, sent byte for byte. Used until the call returns.
+/// @param len bytes of `json`, or HELIO_STRLEN.
+/// @param opts NULL: no events, no overrides. `delivery` is ignored.
+/// @param out_json gets the completion, to be freed with helio_buffer_free; may be NULL. On failure what had come, if
+/// a choice had begun: an unfinished choice has "finish_reason": null.
+/// @param out_error gets the error of a failure, to be freed with helio_error_free; may be NULL. Both may be set: free both.
+/// @return HELIO_OK: the answer is complete. HELIO_ERR_INVALID_…, _UNSUPPORTED, _REENTRANT, _SHUT_DOWN, _FORKED, _BUSY,
+/// _AUTHENTICATION without a key, _CANCELLED for an id cancelled before: nothing was sent and no event came. Anything
+/// else: DONE came with the same status. Any thread, but not from a callback of the same client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_complete(
+    client: *mut helio_client,
+    json: *const c_char,
+    len: usize,
+    opts: *const helio_request_options,
+    out_json: *mut *mut helio_buffer,
+    out_error: *mut *mut helio_error,
+) -> helio_status {
+    guard(HELIO_ERR_INTERNAL, || {
+        // SAFETY: out-parameters are NULL or can be written, says the contract; so below.
+        unsafe {
+            input::put(out_json, null_mut());
+            input::put(out_error, null_mut());
+        }
+        // SAFETY: the client is NULL or alive, the options NULL or of the size they say, the texts as long as they say.
+        let Answered { status, data, failure } =
+            unsafe { with_client(client, Answered::from, |client| complete(client, json, len, opts)) };
+        // SAFETY: as above.
+        unsafe {
+            if let Some(data) = data.filter(|_| !out_json.is_null()) {
+                input::put(out_json, boxed_buffer(data));
+            }
+            if let Some(failure) = failure.filter(|_| !out_error.is_null()) {
+                input::put(out_error, boxed_error(failure));
+            }
+        }
+        status.into()
+    })
+}
+
+/// # Safety
+/// As helio_complete.
+unsafe fn complete(
+    client: &crate::Client,
+    json: *const c_char,
+    len: usize,
+    opts: *const helio_request_options,
+) -> Answered {
+    // SAFETY: by the contract of this function; so below.
+    let Some(body) = (unsafe { input::bytes(json, len) }) else {
+        return Failure::argument("json is NULL: give a request body").into();
+    };
+    // SAFETY: as above.
+    let opts = match unsafe { input::read_struct(opts) } {
+        Ok(opts) => opts,
+        Err(failure) => return failure.into(),
+    };
+    // SAFETY: as above.
+    let overrides =
+        match opts.map(|opts| unsafe { input::text(opts.overrides, opts.overrides_len, "overrides") }).transpose() {
+            Ok(overrides) => overrides.flatten(),
+            Err(failure) => return failure.into(),
+        };
+    let mut host = opts.and_then(|opts| {
+        Some(HostFunction {
+            on_event: opts.on_event?,
+            user_data: opts.user_data,
+            text: ZString::default(),
+            reasoning: ZString::default(),
+        })
+    });
+    let receiver = host.as_mut().map(|host| host as &mut dyn Receiver);
+    client.ask(Ask { body, id: opts.map_or(0, |opts| opts.id), overrides, receiver })
+}
+
+/// Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is
+/// dropped at once. The first cause wins: an end that is decided stays. Idempotent, never blocks.
+///
+/// @param id any number: one that has ended, was never issued, or 0 is fine.
+/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks; not
+/// async-signal-safe: catch Ctrl-C with a thread in sigwait, or a flag.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_cancel(client: *mut helio_client, id: helio_request_id) -> helio_status {
+    // SAFETY: the client is NULL or alive, says the contract.
+    guard(HELIO_ERR_INTERNAL, || unsafe { simply(client, |client| client.cancel(id)) })
+}
+
+/// Cancel all requests of a client that have begun. Idempotent, never blocks.
+///
+/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_cancel_all(client: *mut helio_client) -> helio_status {
+    // SAFETY: the client is NULL or alive, says the contract.
+    guard(HELIO_ERR_INTERNAL, || unsafe { simply(client, |client| client.cancel_all()) })
+}

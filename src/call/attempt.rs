@@ -1,0 +1,448 @@
+//! One attempt: send, read the head, read the body, and say how it ended.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use ureq::http::HeaderMap;
+use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+
+use super::report::write_headers;
+use super::{Call, Failed, Level, Phase, TARGET, retry};
+use crate::chat::body::{Body, BodyLimits, Fault, Final, Promise, Step, Verdict};
+use crate::chat::refusal;
+use crate::deliver::EventKind;
+use crate::failure::Failure;
+use crate::provider;
+use crate::status::Status;
+use crate::text::{ZString, lossy};
+use crate::wire::{Answer, End as Ending, Outgoing, Reason, Slot, Socket, WireError};
+
+const READ: usize = 16 * 1024;
+/// Of the body of a refusal so much is kept.
+const REFUSAL_MOST: u64 = 1 << 20;
+/// What may follow a finished answer (usage, the terminator) is waited for so long.
+const SETTLE: Duration = Duration::from_secs(5);
+/// The end of a body behind `[DONE]` is waited for so long, and so many bytes of it are read.
+const DRAIN_MS: u16 = 5;
+const DRAIN_MOST: usize = 64 * 1024;
+
+type Outcome = Result<Final, Box<Failed>>;
+
+/// What is left of a connection behind a terminated stream.
+pub(super) struct Tail {
+    body: ureq::BodyReader<'static>,
+    socket: Option<Arc<Socket>>,
+}
+
+impl Tail {
+    /// Read the end of the body if it is there or comes at once: the connection then goes back to the pool. Otherwise it is closed.
+    pub fn drain(mut self) {
+        let Some(socket) = &self.socket else { return };
+        socket.set_nonblocking(true);
+        let mut buffer = [0u8; 1024];
+        let (mut left, mut waited) = (DRAIN_MOST, false);
+        while left > 0 {
+            match self.body.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(count) => left = left.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !waited => {
+                    waited = true;
+                    socket.wait_readable(DRAIN_MS);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// How the reading of a body stopped.
+enum Stopped {
+    /// The framing says that it is whole.
+    Ended,
+    /// `[DONE]`.
+    Terminated,
+    /// The connection broke off.
+    Broken,
+    /// The framing or the packing is wrong.
+    Garbled(String),
+    /// What it says cannot be used.
+    Fault(Fault),
+    /// The call was stopped.
+    Halted,
+}
+
+impl Call<'_, '_> {
+    /// Send once and read what comes. `fresh`: on a new connection.
+    pub(super) fn attempt(&mut self, fresh: bool) -> (Outcome, Option<Tail>) {
+        self.job.deadlines.enter(Phase::Connect, Instant::now());
+        if self.job.stop.reason().is_some() {
+            let stopped = self.stopped(None);
+            self.record(0, stopped.failure.status, false);
+            return (Err(stopped), None);
+        }
+        let deadlines = self.job.deadlines.clone();
+        let on_connected = Box::new(move || deadlines.enter(Phase::FirstEvent, Instant::now()));
+        let slot = Slot::new(self.job.stop.clone(), self.peer(), on_connected);
+        let api_key = (self.around.api_key)();
+        let headers = match provider::headers(&self.job.settings, api_key.as_deref(), self.job.facts.streams) {
+            Ok(headers) => headers,
+            Err(failure) => return (Err(Box::new(Failed::new(failure))), None),
+        };
+        let outgoing = Outgoing {
+            uri: self.around.endpoint.clone(),
+            headers,
+            body: self.job.body,
+            max_head_bytes: self.job.settings.limits.max_head_bytes,
+            fresh,
+        };
+        self.around.log.write(Level::Debug, TARGET, || {
+            format!("request {}: POST {}, {} bytes", self.job.id, self.report.endpoint, self.job.body.len())
+        });
+        let answer = self.around.wire.send(outgoing, &slot);
+        self.report.times = slot.times();
+        let (http_status, outcome, tail) = match answer {
+            Err(error) => (0, Err(self.unanswered(error)), None),
+            Ok(answer) => {
+                self.report.head = Some(self.job.started.elapsed());
+                let http_status = answer.status;
+                let (outcome, tail) = self.read(answer, &slot);
+                (http_status, outcome, tail)
+            }
+        };
+        self.report.bytes_sent += slot.bytes_sent();
+        self.report.bytes_received += slot.bytes_received();
+        let status = outcome.as_ref().map_or_else(|failed| failed.failure.status, |_| Status::Ok);
+        self.record(http_status, status, slot.was_reused());
+        (outcome, tail)
+    }
+
+    fn unanswered(&self, error: WireError) -> Box<Failed> {
+        if self.job.stop.reason().is_some() {
+            return self.stopped(None);
+        }
+        let WireError { status, message, retryable, stale } = error;
+        Box::new(Failed { by_table: retryable, stale, ..Failed::new(Failure::new(status, message)) })
+    }
+
+    fn read(&mut self, answer: Answer, slot: &Slot) -> (Outcome, Option<Tail>) {
+        self.report.headers = answer.headers.clone();
+        match answer.status {
+            204 | 205 => {
+                (self.strange(slot, format!("answered with status {}: no content", answer.status), None), None)
+            }
+            200..=299 => self.read_answer(answer, slot),
+            300..=399 => {
+                let target = answer
+                    .headers
+                    .get(LOCATION)
+                    .map_or("nowhere".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+                let why = format!(
+                    "redirects to {target} (status {}), and redirects are never followed: set base_url to where the server really is",
+                    answer.status
+                );
+                (self.strange(slot, why, None), None)
+            }
+            400..=599 => (self.read_refusal(answer, slot), None),
+            other => {
+                (self.strange(slot, format!("answered with status {other}, which is no end of a request"), None), None)
+            }
+        }
+    }
+
+    fn strange(&self, slot: &Slot, why: String, partial: Option<Final>) -> Outcome {
+        let failure = Failure::new(Status::Protocol, format!("{} {why}", slot.peer()));
+        Err(Box::new(Failed { partial, ..Failed::new(failure) }))
+    }
+
+    /// A refused status. That its body breaks off or goes on for ever changes nothing.
+    fn read_refusal(&mut self, answer: Answer, slot: &Slot) -> Outcome {
+        let Answer { status, headers, mut body, .. } = answer;
+        let (mut bytes, mut buffer) = (Vec::new(), vec![0u8; READ]);
+        while (bytes.len() as u64) < REFUSAL_MOST {
+            match body.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => {
+                    bytes.extend_from_slice(&buffer[..count]);
+                    self.job.deadlines.enter(Phase::Idle, Instant::now());
+                }
+            }
+        }
+        if self.job.stop.reason().is_some() {
+            return Err(self.stopped(None));
+        }
+        bytes.truncate(REFUSAL_MOST as usize);
+        Err(self.refused(status, lossy(bytes), &headers, slot, None))
+    }
+
+    /// A refusal by status, or inside an answer (then `http_status` is 200 and stands for 500).
+    fn refused(
+        &self,
+        http_status: u16,
+        body: String,
+        headers: &HeaderMap,
+        slot: &Slot,
+        partial: Option<Final>,
+    ) -> Box<Failed> {
+        let in_answer = http_status < 400;
+        let refusal = refusal::understand(if in_answer { 500 } else { http_status }, &body);
+        let advice = advice(refusal.status);
+        let how = if in_answer {
+            "gave an error inside its answer".to_owned()
+        } else {
+            format!("refused with status {http_status}")
+        };
+        let message = format!("{} {how}: {}{advice}", slot.peer(), refusal.message);
+        let failure = Failure {
+            code: refusal.code,
+            kind: refusal.kind,
+            body: Some(body).filter(|body| !body.is_empty()),
+            ..Failure::new(refusal.status, message)
+        };
+        Box::new(Failed {
+            partial,
+            by_table: refusal::is_retried(refusal.stands_for) && !is_the_hosts(refusal.status),
+            is_final: refusal.is_final,
+            wish: retry::Wish::read(headers, SystemTime::now()),
+            ..Failed::new(failure)
+        })
+    }
+
+    /// A status of success: the answer itself.
+    fn read_answer(&mut self, answer: Answer, slot: &Slot) -> (Outcome, Option<Tail>) {
+        let Answer { status, headers, body: mut reader, socket } = answer;
+        let limits = &self.job.settings.limits;
+        let limits = BodyLimits { event_bytes: limits.max_event_bytes, response_bytes: limits.max_response_bytes };
+        let promise = Promise::of(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let mut body = Body::new(promise, limits, self.job.receiver.is_some());
+        let mut stopped = self.pump(&mut reader, &mut body, status, &headers);
+        if matches!(stopped, Stopped::Ended) && slot.end() == Some(Ending::Broken) {
+            stopped = Stopped::Broken; // a reset where only closing ends the body
+        }
+        if let Stopped::Ended | Stopped::Broken = stopped
+            && let Some(last) = self.pump_rest(&mut body, status, &headers) {
+                stopped = last;
+            }
+        self.report.terminator = body.terminated();
+        self.report.events = body.chunks();
+        let tail = matches!(stopped, Stopped::Terminated).then_some(Tail { body: reader, socket });
+        let outcome = self.judge(stopped, body, status, &headers, slot);
+        if let (Ok(told), 0) = (&outcome, self.report.events) {
+            // A JSON answer has shown nothing yet.
+            if !self.respond(status, &headers) {
+                return (Err(self.stopped(None)), None);
+            }
+            self.report.last_event = Some(self.job.started.elapsed());
+            debug_assert!(!told.data.is_empty());
+        }
+        (outcome, tail)
+    }
+
+    /// Read, and show what comes, until something ends it.
+    fn pump(
+        &mut self,
+        reader: &mut ureq::BodyReader<'static>,
+        body: &mut Body,
+        status: u16,
+        headers: &HeaderMap,
+    ) -> Stopped {
+        let mut buffer = vec![0u8; READ];
+        loop {
+            let count = match reader.read(&mut buffer) {
+                _ if self.job.stop.reason().is_some() => return Stopped::Halted,
+                Ok(0) => return Stopped::Ended,
+                Ok(count) => count,
+                Err(error) => return broken(error),
+            };
+            let mut input = &buffer[..count];
+            loop {
+                match body.next(&mut input) {
+                    Ok(Step::More) => break,
+                    Ok(Step::Terminated) => return Stopped::Terminated,
+                    Ok(Step::Chunk) if !self.show_chunk(body, status, headers) => return Stopped::Halted,
+                    Ok(Step::Chunk) => {}
+                    Err(fault) => return Stopped::Fault(fault),
+                }
+            }
+            if body.counts_bytes() {
+                self.progress();
+                self.job.deadlines.enter(Phase::Idle, Instant::now());
+            }
+        }
+    }
+
+    fn pump_rest(&mut self, body: &mut Body, status: u16, headers: &HeaderMap) -> Option<Stopped> {
+        loop {
+            match body.rest() {
+                Ok(Step::More | Step::Terminated) => return None,
+                Ok(Step::Chunk) if !self.show_chunk(body, status, headers) => return Some(Stopped::Halted),
+                Ok(Step::Chunk) => {}
+                Err(fault) => return Some(Stopped::Fault(fault)),
+            }
+        }
+    }
+
+    fn progress(&mut self) {
+        let now = self.job.started.elapsed();
+        self.report.first_event.get_or_insert(now);
+        self.report.last_event = Some(now);
+    }
+
+    /// Show the chunk that was just read, and wait for the next from now on.
+    fn show_chunk(&mut self, body: &Body, status: u16, headers: &HeaderMap) -> bool {
+        self.progress();
+        let go_on = match (body.chunk(), body.words()) {
+            (Some(chunk), Some(words)) => {
+                self.respond(status, headers)
+                    && self.show(EventKind::Chunk, chunk, &words.text, &words.reasoning, status)
+            }
+            _ => true,
+        };
+        let idle = self.job.settings.timeouts.idle;
+        let phase = match body.finished_choices() {
+            // A choice that was asked for and has not begun may still come, after a pause like any other.
+            Some(seen) if seen < self.job.facts.choices => idle.map_or(Phase::Idle, Phase::Settle),
+            Some(_) => Phase::Settle(idle.map_or(SETTLE, |idle| idle.min(SETTLE))),
+            None => Phase::Idle,
+        };
+        self.job.deadlines.enter(phase, Instant::now());
+        go_on
+    }
+
+    /// RESPONSE, once. From here on this attempt is the last.
+    fn respond(&mut self, status: u16, headers: &HeaderMap) -> bool {
+        if std::mem::replace(&mut self.committed, true) || self.job.receiver.is_none() {
+            return self.job.stop.reason().is_none();
+        }
+        let mut data = format!("{{\"status\":{status},\"headers\":");
+        write_headers(&mut data, headers, |_, value| Some(value));
+        data.push('}');
+        self.show(EventKind::Response, &ZString::from(data), "", "", status)
+    }
+
+    /// How it ended: the first row of the contract's table that fits.
+    fn judge(
+        &mut self,
+        stopped: Stopped,
+        mut body: Body,
+        http_status: u16,
+        headers: &HeaderMap,
+        slot: &Slot,
+    ) -> Outcome {
+        let settled = self.job.stop.reason() == Some(Reason::Settled);
+        if matches!(stopped, Stopped::Halted) && !settled {
+            return Err(self.stopped(body.partial()));
+        }
+        if let Stopped::Fault(Fault::TooLarge(key)) = stopped {
+            let limits = &self.job.settings.limits;
+            let limit = if key == "max_event_bytes" { limits.max_event_bytes } else { limits.max_response_bytes };
+            let message = format!(
+                "{} sent more than limits.{key} ({limit} bytes) allows: raise it if such answers are wanted",
+                slot.peer()
+            );
+            return Err(Box::new(Failed {
+                partial: body.partial(),
+                ..Failed::new(Failure::new(Status::TooLarge, message))
+            }));
+        }
+        if body.finished_choices().is_some() {
+            // Every choice has ended: whatever followed changes nothing.
+            if let Verdict::Complete(told) = body.verdict() {
+                return Ok(told);
+            }
+        }
+        match stopped {
+            Stopped::Fault(Fault::Refused(text)) => {
+                let partial = body.partial();
+                Err(self.refused(http_status, text, headers, slot, partial))
+            }
+            Stopped::Fault(Fault::Strange(why, bytes)) => {
+                self.not_understood(why, bytes, headers, slot, body.partial())
+            }
+            Stopped::Garbled(why) => self.strange(slot, format!("sent a body that is broken: {why}"), body.partial()),
+            Stopped::Broken if !body.is_whole_json() => self.cut_off(body, slot),
+            _ => match body.verdict() {
+                Verdict::Complete(told) => Ok(told),
+                Verdict::Truncated => self.cut_off(body, slot),
+                Verdict::Empty => {
+                    self.strange(slot, format!("answered with status {http_status} and an empty body"), None)
+                }
+                Verdict::Fault(Fault::Refused(text)) => Err(self.refused(http_status, text, headers, slot, None)),
+                Verdict::Fault(Fault::Strange(why, bytes)) => self.not_understood(why, bytes, headers, slot, None),
+                Verdict::Fault(Fault::TooLarge(key)) => self.strange(slot, format!("passed limits.{key}"), None),
+            },
+        }
+    }
+
+    fn cut_off(&self, mut body: Body, slot: &Slot) -> Outcome {
+        if body.is_empty() {
+            return self.strange(slot, "broke the connection off before the first byte of its answer".to_owned(), None);
+        }
+        let how = if body.terminated() {
+            "ended its answer before every choice was finished"
+        } else {
+            "broke off in the middle of its answer"
+        };
+        let message = format!("{} {how}: what had come is kept, but it is not complete", slot.peer());
+        Err(Box::new(Failed { partial: body.partial(), ..Failed::new(Failure::new(Status::Truncated, message)) }))
+    }
+
+    fn not_understood(
+        &self,
+        why: String,
+        bytes: String,
+        headers: &HeaderMap,
+        slot: &Slot,
+        partial: Option<Final>,
+    ) -> Outcome {
+        let packed = headers
+            .get(CONTENT_ENCODING)
+            .map(|coding| format!(" (its Content-Encoding {coding:?} is not one that helio reads)"))
+            .unwrap_or_default();
+        let message = format!("{} sent an answer that is no chat completion: {why}{packed}: {bytes}", slot.peer());
+        let failure =
+            Failure { body: Some(bytes).filter(|bytes| !bytes.is_empty()), ..Failure::new(Status::Protocol, message) };
+        Err(Box::new(Failed { partial, ..Failed::new(failure) }))
+    }
+}
+
+/// Content decided that the request itself must change.
+fn is_the_hosts(status: Status) -> bool {
+    matches!(status, Status::ContextLength | Status::ContentFiltered | Status::QuotaExceeded)
+}
+
+/// What a reader's error says of the body.
+fn broken(error: io::Error) -> Stopped {
+    let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) else {
+        return Stopped::Broken;
+    };
+    match inner {
+        ureq::Error::Decompress(_, cause)
+            if cause.kind() != io::ErrorKind::UnexpectedEof && !is_network(cause.kind()) =>
+        {
+            Stopped::Garbled(format!("its gzip packing is wrong ({cause})"))
+        }
+        ureq::Error::Protocol(cause) => Stopped::Garbled(format!("its chunked framing is wrong ({cause})")),
+        _ => Stopped::Broken,
+    }
+}
+
+fn is_network(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe)
+}
+
+/// What to do about a refusal; begins with ": " if there is something to say.
+fn advice(status: Status) -> &'static str {
+    match status {
+        Status::Authentication => ": check the API key (\"api_key\" in the config, HELIO_API_KEY or HELICONE_API_KEY)",
+        Status::Permission => ": the key may not do this, ask for another or choose another model",
+        Status::NotFound => ": check base_url and the model's name",
+        Status::RateLimited => ": wait and try again",
+        Status::QuotaExceeded => ": credits or quota are used up, add more with the provider",
+        Status::ContextLength => ": shorten the messages or choose a model with a larger context",
+        Status::ContentFiltered => ": a content filter refused it, change the messages",
+        Status::Overloaded => ": try again later",
+        _ => "",
+    }
+}

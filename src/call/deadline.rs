@@ -1,0 +1,268 @@
+//! Deadlines: when a call must have got where, and who watches the clock.
+//!
+//! A deadline moves with every event and almost never passes, so moving it must cost next to nothing. A call writes
+//! down when it is due; the [`Keeper`], one task for all calls of a client, looks again when the time it was told
+//! first has come, and is only woken when somebody is due earlier than it sleeps. What time it is comes in as a value.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::config::Timeouts;
+use crate::wire::{Deadline, Reason, Stop};
+
+/// What a call is waiting for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// A connection.
+    Connect,
+    /// The first event with content.
+    FirstEvent,
+    /// The next one.
+    Idle,
+    /// What may still follow a complete answer, for so long.
+    Settle(Duration),
+    /// The host, or its own back-off: only the whole call has a deadline.
+    Rest,
+}
+
+/// The deadlines of one call.
+pub struct Deadlines {
+    stop: Arc<Stop>,
+    timeouts: Timeouts,
+    keeper: Arc<Keeper>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    total: Option<Instant>,
+    phase: Option<(Instant, Reason)>,
+    ticket: Option<Ticket>,
+}
+
+impl State {
+    fn due(&self) -> Option<(Instant, Reason)> {
+        let total = self.total.map(|at| (at, Reason::Deadline(Deadline::Total)));
+        [total, self.phase].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
+
+impl Deadlines {
+    /// The deadlines of a call that starts now.
+    pub fn new(timeouts: Timeouts, stop: Arc<Stop>, keeper: Arc<Keeper>, now: Instant) -> Arc<Self> {
+        let total = timeouts.total.and_then(|total| now.checked_add(total));
+        let this =
+            Arc::new(Deadlines { stop, timeouts, keeper, state: Mutex::new(State { total, ..State::default() }) });
+        this.schedule(&mut this.lock());
+        this
+    }
+
+    /// From now on the call waits for something else, or again.
+    pub fn enter(self: &Arc<Self>, phase: Phase, now: Instant) {
+        let wait = |time: Option<Duration>, reason| Some((now.checked_add(time?)?, reason));
+        let due = match phase {
+            Phase::Connect => wait(self.timeouts.connect, Reason::Deadline(Deadline::Connect)),
+            Phase::FirstEvent => wait(self.timeouts.first_event, Reason::Deadline(Deadline::FirstEvent)),
+            Phase::Idle => wait(self.timeouts.idle, Reason::Deadline(Deadline::Idle)),
+            Phase::Settle(time) => wait(Some(time), Reason::Settled),
+            Phase::Rest => None,
+        };
+        let mut state = self.lock();
+        state.phase = due;
+        self.schedule(&mut state);
+    }
+
+    /// How long the whole call still has.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        self.lock().total.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// The call is over.
+    pub fn end(&self) {
+        let mut state = self.lock();
+        (state.total, state.phase) = (None, None);
+        if let Some(ticket) = state.ticket.take() {
+            self.keeper.take_back(ticket);
+        }
+    }
+
+    /// See to it that the keeper looks no later than something is due; earlier does no harm.
+    fn schedule(self: &Arc<Self>, state: &mut State) {
+        let Some((due, _)) = state.due() else { return };
+        if state.ticket.is_none_or(|ticket| due < ticket.0) {
+            if let Some(ticket) = state.ticket.take() {
+                self.keeper.take_back(ticket);
+            }
+            state.ticket = Some(self.keeper.tell(due, self));
+        }
+    }
+
+    /// The time that the keeper was told has come.
+    fn look(self: &Arc<Self>, now: Instant) {
+        let mut state = self.lock();
+        state.ticket = None;
+        match state.due() {
+            Some((at, reason)) if at <= now => {
+                drop(state);
+                self.stop.pull(reason);
+            }
+            Some(_) => self.schedule(&mut state),
+            None => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for Deadlines {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// When to look, and a number that makes it unique.
+type Ticket = (Instant, u64);
+
+/// Watches the clock for all calls of a client.
+#[derive(Default)]
+pub struct Keeper {
+    queue: Mutex<Queue>,
+    sooner: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    due: BTreeMap<Ticket, Weak<Deadlines>>,
+    tickets: u64,
+    sleeps_until: Option<Instant>,
+}
+
+impl Keeper {
+    /// Watch, for as long as the runtime lives.
+    pub async fn watch(self: Arc<Self>) {
+        loop {
+            let now = Instant::now();
+            let (come, next) = self.come(now);
+            come.iter().filter_map(Weak::upgrade).for_each(|deadlines| deadlines.look(now));
+            if !come.is_empty() {
+                continue;
+            }
+            match next {
+                Some(next) => tokio::select! {
+                    _ = tokio::time::sleep_until(next) => {}
+                    _ = self.sooner.notified() => {}
+                },
+                None => self.sooner.notified().await,
+            }
+        }
+    }
+
+    /// Whose time has come, and when to look again.
+    fn come(&self, now: Instant) -> (Vec<Weak<Deadlines>>, Option<Instant>) {
+        let mut queue = self.lock();
+        let mut come = Vec::new();
+        while let Some(entry) = queue.due.first_entry().filter(|entry| entry.key().0 <= now) {
+            come.push(entry.remove());
+        }
+        queue.sleeps_until = queue.due.first_key_value().map(|((at, _), _)| *at);
+        (come, queue.sleeps_until)
+    }
+
+    fn tell(&self, at: Instant, deadlines: &Arc<Deadlines>) -> Ticket {
+        let mut queue = self.lock();
+        queue.tickets += 1;
+        let ticket = (at, queue.tickets);
+        queue.due.insert(ticket, Arc::downgrade(deadlines));
+        if queue.sleeps_until.is_none_or(|until| at < until) {
+            queue.sleeps_until = Some(at);
+            self.sooner.notify_one();
+        }
+        ticket
+    }
+
+    fn take_back(&self, ticket: Ticket) {
+        self.lock().due.remove(&ticket);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn timeouts(connect: u64, first_event: u64, idle: u64, total: Option<u64>) -> Timeouts {
+        let of = |seconds: u64| Some(SECOND * seconds as u32);
+        Timeouts { connect: of(connect), first_event: of(first_event), idle: of(idle), total: total.and_then(of) }
+    }
+
+    fn start(timeouts: Timeouts) -> (Arc<Deadlines>, Arc<Stop>, Arc<Keeper>) {
+        let (stop, keeper) = (Arc::new(Stop::default()), Arc::new(Keeper::default()));
+        tokio::spawn(keeper.clone().watch());
+        (Deadlines::new(timeouts, stop.clone(), keeper.clone(), Instant::now()), stop, keeper)
+    }
+
+    async fn elapsed(stop: &Stop, since: Instant) -> (Reason, u64) {
+        let reason = stop.pulled().await;
+        (reason, since.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_phase_has_its_own_deadline_and_they_move() {
+        let (deadlines, stop, _) = start(timeouts(2, 10, 3, None));
+        let since = Instant::now();
+        deadlines.enter(Phase::Connect, since);
+        tokio::time::sleep(SECOND).await;
+        deadlines.enter(Phase::FirstEvent, Instant::now());
+        tokio::time::sleep(SECOND * 9).await;
+        for _ in 0..20 {
+            deadlines.enter(Phase::Idle, Instant::now());
+            tokio::time::sleep(SECOND * 2).await;
+        }
+        assert_eq!(elapsed(&stop, since).await, (Reason::Deadline(Deadline::Idle), 1 + 9 + 40 + 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_call_has_one_deadline_that_does_not_rest() {
+        let (deadlines, stop, _) = start(timeouts(2, 2, 2, Some(5)));
+        let since = Instant::now();
+        deadlines.enter(Phase::Idle, since);
+        deadlines.enter(Phase::Rest, since);
+        assert_eq!(elapsed(&stop, since).await, (Reason::Deadline(Deadline::Total), 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shorter_deadline_wakes_the_keeper() {
+        let (deadlines, stop, keeper) = start(timeouts(600, 600, 1, None));
+        deadlines.enter(Phase::FirstEvent, Instant::now());
+        tokio::time::sleep(SECOND * 5).await;
+        let since = Instant::now();
+        deadlines.enter(Phase::Idle, since);
+        assert_eq!(elapsed(&stop, since).await, (Reason::Deadline(Deadline::Idle), 1));
+        deadlines.end();
+        assert!(keeper.lock().due.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_over_or_settled_is_no_timeout() {
+        let (deadlines, stop, keeper) = start(timeouts(1, 1, 1, Some(1)));
+        deadlines.enter(Phase::Connect, Instant::now());
+        deadlines.end();
+        tokio::time::sleep(SECOND * 10).await;
+        assert_eq!(stop.reason(), None);
+        assert!(keeper.lock().due.is_empty());
+        let (deadlines, stop, _) = start(timeouts(1, 1, 1, None));
+        deadlines.enter(Phase::Settle(SECOND * 2), Instant::now());
+        assert_eq!(elapsed(&stop, Instant::now()).await, (Reason::Settled, 2));
+    }
+}

@@ -1,0 +1,189 @@
+//! The evidence of one request: what was tried, how long it took, what the server said of itself.
+
+use std::time::Duration;
+
+use ureq::http::HeaderMap;
+
+use crate::chat::json::{write_inner, write_text};
+use crate::chat::merge::{write_key, write_member};
+use crate::provider;
+use crate::status::Status;
+use crate::wire::{Deadline, Times};
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The HTTP status; 0 before a response.
+    pub http_status: u16,
+    /// How it ended.
+    pub status: Status,
+    /// Whether its connection came from the pool.
+    pub reused: bool,
+    /// The wait before the next one.
+    pub wait_ms: Option<u64>,
+}
+
+/// The report while it grows.
+#[derive(Default)]
+pub struct Report {
+    /// The request's id.
+    pub request: u64,
+    /// The id the host gave it.
+    pub client_request_id: Option<String>,
+    /// Where requests go: scheme, host and path.
+    pub endpoint: String,
+    /// All attempts, in order.
+    pub attempts: Vec<Attempt>,
+    /// Waiting for admission.
+    pub queued: Duration,
+    /// Of the last attempt.
+    pub times: Times,
+    /// From the start of the call, if it came.
+    pub head: Option<Duration>,
+    /// Likewise.
+    pub first_event: Option<Duration>,
+    /// Likewise.
+    pub last_event: Option<Duration>,
+    /// Of all attempts.
+    pub bytes_sent: u64,
+    /// Of all attempts.
+    pub bytes_received: u64,
+    /// CHUNKs.
+    pub events: u64,
+    /// `[DONE]` was seen.
+    pub terminator: bool,
+    /// Of the last answer.
+    pub headers: HeaderMap,
+    /// As it is written.
+    pub model: Option<String>,
+    /// As it is written.
+    pub usage: Option<String>,
+}
+
+impl Report {
+    /// As one JSON object. `mask` removes secrets from what the server said.
+    pub fn write(
+        &self,
+        status: Status,
+        timeout: Option<Deadline>,
+        total: Duration,
+        mask: impl Fn(String) -> String,
+    ) -> String {
+        let mut out = String::with_capacity(512);
+        out.push_str("{\"status\":");
+        write_text(&mut out, status.name());
+        write_key(&mut out, "timeout");
+        write_or_null(&mut out, timeout.map(Deadline::name));
+        write_member(&mut out, "request", &self.request.to_string());
+        write_key(&mut out, "client_request_id");
+        write_or_null(&mut out, self.client_request_id.as_deref());
+        write_key(&mut out, "server_request_id");
+        write_or_null(&mut out, provider::request_id(&self.headers).map(|id| mask(id.to_owned())).as_deref());
+        write_key(&mut out, "attempts");
+        self.write_attempts(&mut out);
+        write_key(&mut out, "us");
+        self.write_times(&mut out, total);
+        write_member(&mut out, "bytes_sent", &self.bytes_sent.to_string());
+        write_member(&mut out, "bytes_received", &self.bytes_received.to_string());
+        write_member(&mut out, "events", &self.events.to_string());
+        write_member(&mut out, "terminator", if self.terminator { "true" } else { "false" });
+        write_key(&mut out, "headers");
+        write_headers(&mut out, &self.headers, |name, value| provider::is_reported(name).then(|| mask(value)));
+        for (key, told) in [("model", &self.model), ("usage", &self.usage)] {
+            write_member(&mut out, key, &told.clone().map_or("null".to_owned(), &mask));
+        }
+        out.push('}');
+        out
+    }
+
+    fn write_attempts(&self, out: &mut String) {
+        out.push('[');
+        for (place, attempt) in self.attempts.iter().enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            out.push_str("{\"endpoint\":");
+            write_text(out, &self.endpoint);
+            write_member(out, "http_status", &attempt.http_status.to_string());
+            write_key(out, "status");
+            write_text(out, attempt.status.name());
+            write_member(out, "reused", if attempt.reused { "true" } else { "false" });
+            write_member(out, "wait_ms", &attempt.wait_ms.map_or("null".to_owned(), |ms| ms.to_string()));
+            out.push('}');
+        }
+        out.push(']');
+    }
+
+    fn write_times(&self, out: &mut String, total: Duration) {
+        out.push_str(&format!(
+            "{{\"queued\":{},\"dns\":{},\"connect\":{},\"tls\":{}",
+            self.queued.as_micros(),
+            self.times.dns.as_micros(),
+            self.times.connect.as_micros(),
+            self.times.tls.as_micros()
+        ));
+        for (key, time) in [
+            ("head", self.head),
+            ("first_event", self.first_event),
+            ("last_event", self.last_event),
+            ("total", Some(total)),
+        ] {
+            write_member(out, key, &time.map_or("null".to_owned(), |time| time.as_micros().to_string()));
+        }
+        out.push('}');
+    }
+}
+
+fn write_or_null(out: &mut String, text: Option<&str>) {
+    match text {
+        Some(text) => write_text(out, text),
+        None => out.push_str("null"),
+    }
+}
+
+/// Append headers as an object; several of one name are joined by commas. `keep` chooses and may change values.
+pub fn write_headers(out: &mut String, headers: &HeaderMap, keep: impl Fn(&str, String) -> Option<String>) {
+    out.push('{');
+    let mut first = true;
+    for name in headers.keys() {
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let Some(value) = keep(name.as_str(), values.join(", ")) else { continue };
+        if !first {
+            out.push(',');
+        }
+        first = false;
+        write_text(out, name.as_str());
+        out.push_str(":\"");
+        write_inner(out, &value);
+        out.push('"');
+    }
+    out.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_json_and_keeps_what_the_server_says_of_itself() {
+        let mut report = Report { request: 7, endpoint: "http://h/v1".into(), ..Report::default() };
+        report.headers.insert("x-request-id", "rid-\"1\"".parse().unwrap());
+        report.headers.insert("set-cookie", "secret".parse().unwrap());
+        report.headers.append("x-ratelimit-limit", "1".parse().unwrap());
+        report.headers.append("x-ratelimit-limit", "2".parse().unwrap());
+        report.attempts.push(Attempt { http_status: 503, status: Status::Overloaded, reused: false, wait_ms: Some(5) });
+        let text = report.write(Status::Timeout, Some(Deadline::Idle), Duration::from_millis(3), |text| text);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&value["status"], &value["timeout"], &value["request"]),
+            (&"TIMEOUT".into(), &"idle".into(), &7.into())
+        );
+        assert_eq!(
+            (&value["server_request_id"], &value["us"]["total"], &value["us"]["head"]),
+            (&"rid-\"1\"".into(), &3000.into(), &serde_json::Value::Null)
+        );
+        assert_eq!(value["headers"], serde_json::json!({"x-request-id": "rid-\"1\"", "x-ratelimit-limit": "1, 2"}));
+        assert_eq!(value["attempts"][0]["wait_ms"], 5);
+    }
+}

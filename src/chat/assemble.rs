@@ -1,0 +1,488 @@
+//! Chunks into one completion, as if the server had not streamed. Strings are joined as they are written and read
+//! once at the end; numbers keep their digits; what is unknown is kept at its place.
+
+use serde_json::Value;
+
+use super::chunk::{self, Choice, Chunk};
+use super::json::{self, Raw};
+use super::merge::{Latest, Pieces, write_key, write_member};
+use super::tools::{FunctionCall, ToolCalls};
+
+/// What a host sees of one chunk beside its bytes: text and reasoning of choice 0.
+#[derive(Default)]
+pub struct Words {
+    /// The content.
+    pub text: String,
+    /// The reasoning, whichever of its names the server uses; never two of them.
+    pub reasoning: String,
+}
+
+impl Words {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.reasoning.clear();
+    }
+}
+
+/// A completion that grows.
+#[derive(Default)]
+pub struct Assembly {
+    id: String, // as they are written, these four; empty: not told yet
+    model: String,
+    created: String,
+    usage: String,
+    choices: Vec<Growing>,
+    others: Latest,
+}
+
+#[derive(Default)]
+struct Growing {
+    index: u64,
+    role: String,
+    content: Content,
+    pieces: Pieces,
+    tool_calls: ToolCalls,
+    function_call: FunctionCall,
+    logprobs: Logprobs,
+    finish: Option<String>,
+    others: Latest,
+    has_delta: bool,
+}
+
+impl Assembly {
+    /// Add a chunk. `words` is what its choice 0 says; without it nothing is decoded.
+    pub fn add(&mut self, chunk: &Chunk<'_>, mut words: Option<&mut Words>) {
+        if let Some(words) = words.as_deref_mut() {
+            words.clear();
+        }
+        for (key, value) in &chunk.others {
+            let raw = value.get();
+            match &**key {
+                "id" => first(&mut self.id, raw),
+                "model" => first(&mut self.model, raw),
+                "created" => self.add_created(raw),
+                "usage" => last_object(&mut self.usage, raw),
+                "object" => {}
+                _ => self.others.tell(key, raw),
+            }
+        }
+        for choice in &chunk.choices {
+            let heard = words.as_deref_mut().filter(|_| choice.index == 0);
+            self.growing(choice.index).add(choice, heard);
+        }
+    }
+
+    /// Whether any choice was seen.
+    pub fn has_choices(&self) -> bool {
+        !self.choices.is_empty()
+    }
+
+    /// How many choices were seen.
+    pub fn choices(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// Whether there are choices and every one has ended.
+    pub fn is_finished(&self) -> bool {
+        self.has_choices() && self.choices.iter().all(|choice| choice.finish.is_some())
+    }
+
+    /// The model that answers, as it is written.
+    pub fn model(&self) -> Option<&str> {
+        Some(self.model.as_str()).filter(|model| !model.is_empty())
+    }
+
+    /// The usage, as it is written.
+    pub fn usage(&self) -> Option<&str> {
+        Some(self.usage.as_str()).filter(|usage| !usage.is_empty())
+    }
+
+    /// All that choice 0 said.
+    pub fn words(&self) -> Words {
+        let mut words = Words::default();
+        if let Some(choice) = self.choices.iter().find(|choice| choice.index == 0) {
+            choice.content.read(&mut words.text);
+            let named = ["reasoning_content", "reasoning"].iter().filter_map(|name| choice.pieces.text(name));
+            words.reasoning = match named.into_iter().find(|text| !text.is_empty()) {
+                Some(text) => text.into_owned(),
+                None => choice
+                    .pieces
+                    .tree("reasoning_details")
+                    .map(|tree| details_text(&tree.to_string()))
+                    .unwrap_or_default(),
+            };
+        }
+        words
+    }
+
+    /// One `chat.completion`. An unfinished choice has `finish_reason: null`. `new_id` names calls that have no id.
+    pub fn write(&self, out: &mut String, mut new_id: impl FnMut() -> String) {
+        let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+        out.push_str("{\"id\":");
+        out.push_str(&or(&self.id, "\"\""));
+        write_member(out, "object", "\"chat.completion\"");
+        write_member(out, "created", &or(&self.created, "0"));
+        write_member(out, "model", &or(&self.model, "\"\""));
+        write_key(out, "choices");
+        out.push('[');
+        let mut choices: Vec<&Growing> = self.choices.iter().collect();
+        choices.sort_by_key(|choice| choice.index);
+        for (place, choice) in choices.iter().enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            choice.write(out, &mut new_id);
+        }
+        out.push(']');
+        if !self.usage.is_empty() {
+            write_member(out, "usage", &self.usage);
+        }
+        self.others.write(out);
+        out.push('}');
+    }
+
+    fn growing(&mut self, index: u64) -> &mut Growing {
+        let place = self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
+            self.choices.push(Growing { index, ..Growing::default() });
+            self.choices.len() - 1
+        });
+        &mut self.choices[place]
+    }
+
+    /// A whole number of seconds, however it is written.
+    fn add_created(&mut self, raw: &str) {
+        let number = json::inner(raw).unwrap_or(raw);
+        let whole = number.split('.').next().unwrap_or_default();
+        if self.created.is_empty()
+            && whole != "0"
+            && !whole.is_empty()
+            && whole.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            self.created.push_str(whole);
+        }
+    }
+}
+
+/// The first value that says something counts.
+fn first(known: &mut String, raw: &str) {
+    if known.is_empty() && json::says(raw) {
+        known.push_str(raw);
+    }
+}
+
+/// The last object that says something counts: usage is cumulative.
+fn last_object(known: &mut String, raw: &str) {
+    let empty = raw.len() > 1 && raw[1..raw.len() - 1].trim().is_empty();
+    if raw.starts_with('{') && (known.is_empty() || !empty) {
+        known.clear();
+        known.push_str(raw);
+    }
+}
+
+impl Growing {
+    fn add(&mut self, choice: &Choice<'_>, words: Option<&mut Words>) {
+        let delta = choice.delta.filter(|_| !(choice.whole && self.has_delta));
+        if let Some(delta) = delta {
+            self.add_delta(delta, words);
+        }
+        if let Some(finish) = choice.finish.map(|raw| raw.get()).filter(|raw| chunk::ends(raw)) {
+            let known = self.finish.get_or_insert_default();
+            known.clear();
+            known.push_str(finish);
+        }
+        if let Some(logprobs) = choice.logprobs {
+            self.logprobs.add(logprobs.get());
+        }
+        choice.others.iter().for_each(|(key, value)| self.others.tell(key, value.get()));
+    }
+
+    fn add_delta(&mut self, delta: Raw<'_>, mut words: Option<&mut Words>) {
+        let [mut named, mut other, mut details] = [None; 3];
+        let read = json::members(delta.get(), |key, value| {
+            let raw = value.get();
+            match &*key {
+                "content" => self.content.add(raw, words.as_deref_mut().map(|words| &mut words.text)),
+                "role" => {
+                    if self.role.is_empty() {
+                        self.role.push_str(json::inner(raw).unwrap_or_default());
+                    }
+                }
+                "tool_calls" => self.tool_calls.add(raw),
+                "function_call" => self.function_call.add(raw),
+                _ => {
+                    match &*key {
+                        "reasoning_content" => named = json::inner(raw),
+                        "reasoning" => other = json::inner(raw),
+                        "reasoning_details" => details = Some(raw),
+                        _ => {}
+                    }
+                    self.pieces.add(&key, raw);
+                }
+            }
+        });
+        self.has_delta |= read.is_ok();
+        if let Some(words) = words {
+            match [named, other].into_iter().flatten().find(|inner| !inner.is_empty()) {
+                Some(inner) => json::unescape(inner, &mut words.reasoning),
+                None => words.reasoning.push_str(&details.map(details_text).unwrap_or_default()),
+            }
+        }
+    }
+
+    fn write(&self, out: &mut String, new_id: &mut impl FnMut() -> String) {
+        let role = if self.role.is_empty() { "assistant" } else { &self.role };
+        out.push_str(&format!("{{\"index\":{},\"message\":{{\"role\":\"{role}\",\"content\":", self.index));
+        self.content.write(out);
+        self.pieces.write(out);
+        if !self.tool_calls.is_empty() {
+            write_key(out, "tool_calls");
+            self.tool_calls.write(out, |_| new_id());
+        }
+        self.function_call.write(out);
+        out.push('}');
+        write_key(out, "logprobs");
+        self.logprobs.write(out);
+        write_member(out, "finish_reason", self.finish.as_deref().unwrap_or("null"));
+        self.others.write(out);
+        out.push('}');
+    }
+}
+
+/// `content`: nothing, a string, or a list of parts.
+#[derive(Default)]
+enum Content {
+    #[default]
+    Nothing,
+    Text(String), // the inside of a JSON string
+    Parts(Vec<Value>),
+}
+
+impl Content {
+    fn add(&mut self, raw: &str, text: Option<&mut String>) {
+        if let Some(inner) = json::inner(raw) {
+            if let Some(text) = text {
+                json::unescape(inner, text);
+            }
+            match self {
+                Content::Nothing => *self = Content::Text(inner.to_owned()),
+                Content::Text(known) => known.push_str(inner),
+                Content::Parts(parts) => add_part(parts, text_part(inner)),
+            }
+        } else if let Ok(Value::Array(more)) = serde_json::from_str::<Value>(raw) {
+            if let Some(text) = text {
+                more.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default()));
+            }
+            let mut parts = match std::mem::take(self) {
+                Content::Nothing => Vec::new(),
+                Content::Text(inner) if inner.is_empty() => Vec::new(),
+                Content::Text(inner) => vec![text_part(&inner)],
+                Content::Parts(parts) => parts,
+            };
+            more.into_iter().for_each(|part| add_part(&mut parts, part));
+            *self = Content::Parts(parts);
+        }
+    }
+
+    fn read(&self, text: &mut String) {
+        match self {
+            Content::Nothing => {}
+            Content::Text(inner) => json::unescape(inner, text),
+            Content::Parts(parts) => parts.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default())),
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Content::Nothing => out.push_str("null"),
+            Content::Text(inner) => {
+                out.push('"');
+                out.push_str(inner);
+                out.push('"');
+            }
+            Content::Parts(parts) => {
+                out.push('[');
+                for (place, part) in parts.iter().enumerate() {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    out.push_str(&part.to_string());
+                }
+                out.push(']');
+            }
+        }
+    }
+}
+
+fn text_part(inner: &str) -> Value {
+    let mut text = String::new();
+    json::unescape(inner, &mut text);
+    serde_json::json!({"type": "text", "text": text})
+}
+
+/// The text of a text part.
+pub(super) fn part_text(part: &Value) -> Option<&str> {
+    (part.get("type")? == "text").then(|| part.get("text")?.as_str())?
+}
+
+/// Text behind text is one part.
+fn add_part(parts: &mut Vec<Value>, part: Value) {
+    let plain = |part: &Value| part_text(part).is_some() && part.as_object().is_some_and(|members| members.len() == 2);
+    match parts.last_mut() {
+        Some(last) if plain(last) && plain(&part) => {
+            if let (Some(Value::String(text)), Some(more)) = (last.get_mut("text"), part_text(&part)) {
+                text.push_str(more);
+            }
+        }
+        _ => parts.push(part),
+    }
+}
+
+/// The readable text of `reasoning_details`, in the shapes that servers give it.
+pub(super) fn details_text(list: &str) -> String {
+    let mut out = String::new();
+    json::elements(list, |detail| {
+        let texts = ["text", "thinking", "summary"].iter().filter_map(|name| json::member(detail.get(), name));
+        if let Some(inner) = texts.into_iter().find_map(|raw| json::inner(raw.get())) {
+            json::unescape(inner, &mut out);
+        }
+    });
+    out
+}
+
+/// `logprobs`: its lists grow, as they are written.
+#[derive(Default)]
+struct Logprobs(Option<Vec<(String, List)>>);
+
+enum List {
+    Elements(String),
+    Other(String),
+}
+
+impl Logprobs {
+    fn add(&mut self, raw: &str) {
+        if !raw.starts_with('{') {
+            return;
+        }
+        let lists = self.0.get_or_insert_default();
+        let _ = json::members(raw, |key, value| {
+            let value = value.get();
+            let elements = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
+            let known = lists.iter_mut().find(|(name, _)| *name == key).map(|(_, list)| list);
+            match (known, elements) {
+                (None, Some(elements)) => lists.push((key.into_owned(), List::Elements(elements.to_owned()))),
+                (None, None) => lists.push((key.into_owned(), List::Other(value.to_owned()))),
+                (Some(List::Elements(all)), Some(elements)) => {
+                    if !all.is_empty() && !elements.is_empty() {
+                        all.push(',');
+                    }
+                    all.push_str(elements);
+                }
+                (Some(list), Some(elements)) => *list = List::Elements(elements.to_owned()),
+                (Some(_), None) if json::is_null(value) => {}
+                (Some(list), None) => *list = List::Other(value.to_owned()),
+            }
+        });
+    }
+
+    fn write(&self, out: &mut String) {
+        let Some(lists) = &self.0 else {
+            return out.push_str("null");
+        };
+        out.push('{');
+        for (place, (key, list)) in lists.iter().enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            json::write_text(out, key);
+            out.push(':');
+            match list {
+                List::Elements(elements) => {
+                    out.push('[');
+                    out.push_str(elements);
+                    out.push(']');
+                }
+                List::Other(raw) => out.push_str(raw),
+            }
+        }
+        out.push('}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assembled(chunks: &[&str]) -> (Value, Words) {
+        let mut assembly = Assembly::default();
+        for chunk in chunks {
+            assembly.add(&Chunk::read(chunk).unwrap(), None);
+        }
+        let mut out = String::new();
+        assembly.write(&mut out, || "new".to_owned());
+        (serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}")), assembly.words())
+    }
+
+    #[test]
+    fn a_lean_stream_gives_a_whole_completion() {
+        let (whole, words) = assembled(&[
+            r#"{"choices":[{"delta":{"content":"a"}}]}"#,
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+        ]);
+        let expected = serde_json::json!({"id":"","object":"chat.completion","created":0,"model":"","choices":[
+            {"index":0,"message":{"role":"assistant","content":"a"},"logprobs":null,"finish_reason":"stop"}]});
+        assert_eq!((whole, words.text.as_str()), (expected, "a"));
+    }
+
+    #[test]
+    fn the_first_chunk_that_says_nothing_spoils_nothing() {
+        let (whole, _) = assembled(&[
+            r#"{"id":"","model":"","created":0,"choices":[],"prompt_filter_results":[1]}"#,
+            r#"{"id":"x","model":"m","created":1700000000.25,"choices":[{"index":0,"delta":{"role":"assistant","content":null}}]}"#,
+            r#"{"id":"y","model":null,"created":"17","choices":[],"usage":{"total_tokens":3}}"#,
+            r#"{"choices":[],"usage":{}}"#,
+        ]);
+        assert_eq!((&whole["id"], &whole["model"], &whole["created"]), (&"x".into(), &"m".into(), &1700000000.into()));
+        assert_eq!((&whole["usage"]["total_tokens"], &whole["prompt_filter_results"][0]), (&3.into(), &1.into()));
+        assert_eq!(whole["choices"][0]["message"]["content"], Value::Null);
+    }
+
+    #[test]
+    fn text_and_parts_are_joined_in_order() {
+        let delta = |content: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":{content}}}}}]}}"#);
+        let chunks =
+            [r#"[{"type":"thinking","thinking":[]}]"#, r#"[{"type":"text","text":"forty-"}]"#, r#""two""#, "null"]
+                .map(delta);
+        let (whole, words) = assembled(&chunks.each_ref().map(String::as_str));
+        let parts = serde_json::json!([{"type":"thinking","thinking":[]},{"type":"text","text":"forty-two"}]);
+        assert_eq!((&whole["choices"][0]["message"]["content"], words.text.as_str()), (&parts, "forty-two"));
+    }
+
+    #[test]
+    fn half_an_emoji_in_each_of_two_chunks_is_one_emoji() {
+        let chunks =
+            [r#"{"choices":[{"delta":{"content":"\ud83c"}}]}"#, r#"{"choices":[{"delta":{"content":"\udf0d"}}]}"#];
+        assert_eq!(assembled(&chunks).1.text, "🌍");
+    }
+
+    #[test]
+    fn logprobs_lists_grow() {
+        let delta = |list: &str| {
+            format!(r#"{{"choices":[{{"index":0,"delta":{{}},"logprobs":{{"content":{list},"refusal":null}}}}]}}"#)
+        };
+        let chunks = ["[]", r#"[{"token":"a"}]"#, r#"[ {"token":"b"}, {"token":"c"} ]"#].map(delta);
+        let (whole, _) = assembled(&chunks.each_ref().map(String::as_str));
+        assert_eq!(
+            whole["choices"][0]["logprobs"],
+            serde_json::json!({"content":[{"token":"a"},{"token":"b"},{"token":"c"}],"refusal":null})
+        );
+    }
+
+    #[test]
+    fn only_one_of_the_names_of_reasoning_is_heard() {
+        let chunk = r#"{"choices":[{"delta":{"reasoning":"a","reasoning_content":"a","reasoning_details":[{"type":"reasoning.text","text":"a"}]}}]}"#;
+        let mut words = Words::default();
+        let mut assembly = Assembly::default();
+        assembly.add(&Chunk::read(chunk).unwrap(), Some(&mut words));
+        assert_eq!((words.reasoning.as_str(), assembly.words().reasoning.as_str()), ("a", "a"));
+    }
+}

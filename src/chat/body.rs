@@ -1,0 +1,571 @@
+//! The body of an answer: which of its two forms it has, and what comes out of it, read by read.
+//!
+//! What the server sends decides, not what was asked. The content type says which form it is if the first bytes
+//! agree; otherwise they decide: `{` is JSON, a field name or `:` a stream. Blank lines and comments before either
+//! are keep-alives.
+
+use super::assemble::{Assembly, Words};
+use super::chunk::{self, Chunk};
+use super::completion::{self, Whole};
+use crate::sse::{Events, Kind, TooLarge};
+use crate::text::{ZString, excerpt, lossy};
+
+const EXCERPT: usize = 400;
+const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b"error"];
+
+/// What `Content-Type` promises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Promise {
+    /// `text/event-stream`.
+    Stream,
+    /// A JSON type.
+    Json,
+    /// Nothing that is known.
+    Nothing,
+}
+
+impl Promise {
+    /// Of a `Content-Type` value.
+    pub fn of(content_type: Option<&str>) -> Self {
+        let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match kind.as_str() {
+            "text/event-stream" => Promise::Stream,
+            "application/json" | "text/json" => Promise::Json,
+            other if other.ends_with("+json") => Promise::Json,
+            _ => Promise::Nothing,
+        }
+    }
+}
+
+/// How large things may become.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// A line or an event.
+    pub event_bytes: u64,
+    /// The whole body, decoded.
+    pub response_bytes: u64,
+}
+
+/// What came out of the bytes so far.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Nothing yet: more bytes are needed.
+    More,
+    /// A chunk: see [`Body::chunk`] and [`Body::words`].
+    Chunk,
+    /// `[DONE]`.
+    Terminated,
+}
+
+/// Why the answer cannot be had.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The server says so inside its answer: the body of its error.
+    Refused(String),
+    /// It is not what the protocol says: why, and the bytes in question.
+    Strange(String, String),
+    /// A limit was passed: its name in the config.
+    TooLarge(&'static str),
+}
+
+/// What the body adds up to when no more comes.
+pub enum Verdict {
+    /// A whole completion.
+    Complete(Final),
+    /// Something is missing.
+    Truncated,
+    /// Not one byte.
+    Empty,
+    /// No answer of ours.
+    Fault(Fault),
+}
+
+/// The end of an answer, or what had come of it.
+pub struct Final {
+    /// One `chat.completion`.
+    pub data: ZString,
+    /// What its choice 0 says.
+    pub words: Words,
+    /// The model, as it is written.
+    pub model: Option<String>,
+    /// The usage, as it is written.
+    pub usage: Option<String>,
+}
+
+/// Reads one body.
+pub struct Body {
+    promise: Promise,
+    limits: BodyLimits,
+    wants_words: bool,
+    total: u64,
+    form: Form,
+}
+
+enum Form {
+    /// Not decided: what came, less the keep-alives before it.
+    Unknown {
+        seen: Vec<u8>,
+        begun: bool,
+    },
+    Json(Vec<u8>),
+    Stream(Box<Stream>),
+}
+
+struct Stream {
+    events: Events,
+    unread: Vec<u8>, // the bytes that decided the form, from `unread_from` on
+    unread_from: usize,
+    data: Vec<u8>,
+    chunk: ZString,
+    words: Words,
+    assembly: Assembly,
+    chunks: u64,
+    terminated: bool,
+}
+
+impl Body {
+    /// A body of which nothing has come. `wants_words`: decode what chunks and completion say.
+    pub fn new(promise: Promise, limits: BodyLimits, wants_words: bool) -> Self {
+        Body { promise, limits, wants_words, total: 0, form: Form::Unknown { seen: Vec::new(), begun: false } }
+    }
+
+    /// Take what is needed off the front of `input` and say what came of it. Call it again until it wants more.
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Step, Fault> {
+        self.total += input.len() as u64;
+        let before = input.len();
+        if self.total > self.limits.response_bytes {
+            return Err(Fault::TooLarge("max_response_bytes"));
+        }
+        if let Form::Unknown { seen, begun } = &mut self.form {
+            seen.extend_from_slice(input);
+            *input = &[];
+            match decide(seen, begun, self.promise) {
+                Decision::Wait if seen.len() as u64 > self.limits.event_bytes => {
+                    return Err(Fault::TooLarge("max_event_bytes"));
+                }
+                Decision::Wait => return Ok(Step::More),
+                Decision::Neither => return Err(neither(seen)),
+                Decision::Json => self.form = Form::Json(std::mem::take(seen)),
+                Decision::Stream => {
+                    let limit = usize::try_from(self.limits.event_bytes).unwrap_or(usize::MAX);
+                    self.form = Form::Stream(Box::new(Stream::new(limit, std::mem::take(seen))));
+                }
+            }
+        }
+        let step = match &mut self.form {
+            Form::Json(body) => {
+                body.extend_from_slice(input);
+                *input = &[];
+                Ok(Step::More)
+            }
+            Form::Stream(stream) => stream.next(input, self.wants_words),
+            Form::Unknown { .. } => Ok(Step::More),
+        };
+        // What is handed back unread is counted when it is read.
+        self.total -= input.len().min(before) as u64;
+        step
+    }
+
+    /// No more bytes come: what the last of them still hold. Call it until it says `More`.
+    pub fn rest(&mut self) -> Result<Step, Fault> {
+        match &mut self.form {
+            Form::Stream(stream) => stream.rest(self.wants_words),
+            _ => Ok(Step::More),
+        }
+    }
+
+    /// What all of it adds up to, when no more comes.
+    pub fn verdict(&mut self) -> Verdict {
+        match &mut self.form {
+            Form::Unknown { .. } if self.total == 0 => Verdict::Empty,
+            Form::Unknown { seen, .. } => {
+                let word = seen.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+                if word.is_empty() || word[0] == b':' || begins_field(word) {
+                    Verdict::Truncated
+                } else {
+                    Verdict::Fault(neither(seen))
+                }
+            }
+            Form::Stream(stream) => {
+                if stream.assembly.is_finished() {
+                    Verdict::Complete(stream.take_final())
+                } else {
+                    Verdict::Truncated
+                }
+            }
+            Form::Json(body) => judge(lossy(std::mem::take(body)), self.wants_words),
+        }
+    }
+
+    /// What had come of a failed answer, once a chunk with a choice was parsed.
+    pub fn partial(&mut self) -> Option<Final> {
+        match &mut self.form {
+            Form::Stream(stream) if stream.assembly.has_choices() => Some(stream.take_final()),
+            _ => None,
+        }
+    }
+
+    /// The chunk that was read last.
+    pub fn chunk(&self) -> Option<&ZString> {
+        self.stream().map(|stream| &stream.chunk)
+    }
+
+    /// What choice 0 of that chunk says.
+    pub fn words(&self) -> Option<&Words> {
+        self.stream().map(|stream| &stream.words)
+    }
+
+    /// Whether not one byte came.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// How many chunks came.
+    pub fn chunks(&self) -> u64 {
+        self.stream().map_or(0, |stream| stream.chunks)
+    }
+
+    /// Whether `[DONE]` was seen.
+    pub fn terminated(&self) -> bool {
+        self.stream().is_some_and(|stream| stream.terminated)
+    }
+
+    /// How many choices have been seen, if all of them have ended.
+    pub fn finished_choices(&self) -> Option<usize> {
+        self.stream().map(|stream| &stream.assembly).filter(|assembly| assembly.is_finished()).map(Assembly::choices)
+    }
+
+    /// Whether bytes alone are progress: in JSON they are, in a stream only events are.
+    pub fn counts_bytes(&self) -> bool {
+        match &self.form {
+            Form::Json(_) => true,
+            Form::Unknown { .. } => self.promise == Promise::Json,
+            Form::Stream(_) => false,
+        }
+    }
+
+    /// Whether a JSON answer is a whole completion though its framing was broken off.
+    pub fn is_whole_json(&self) -> bool {
+        matches!(&self.form, Form::Json(body) if std::str::from_utf8(body).is_ok_and(completion::is_finished))
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        match &self.form {
+            Form::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+}
+
+/// A JSON body that has ended.
+fn judge(body: String, wants_words: bool) -> Verdict {
+    match completion::read(&body, wants_words) {
+        Whole::Completion { words, model, usage } => {
+            Verdict::Complete(Final { data: body.into(), words, model, usage })
+        }
+        Whole::Refused => Verdict::Fault(Fault::Refused(body)),
+        Whole::Unfinished => Verdict::Truncated,
+        Whole::Strange(why) => Verdict::Fault(Fault::Strange(why, excerpt(&body, EXCERPT))),
+    }
+}
+
+fn neither(seen: &[u8]) -> Fault {
+    let text = String::from_utf8_lossy(&seen[..seen.len().min(2 * EXCERPT)]);
+    Fault::Strange("it is neither an event stream nor JSON".to_owned(), excerpt(text.trim(), EXCERPT))
+}
+
+enum Decision {
+    Wait,
+    Json,
+    Stream,
+    Neither,
+}
+
+fn begins_field(word: &[u8]) -> bool {
+    FIELDS.iter().any(|field| field.starts_with(word))
+}
+
+/// Which form begins here. Takes keep-alives off the front of `seen`.
+fn decide(seen: &mut Vec<u8>, begun: &mut bool, promise: Promise) -> Decision {
+    const BOM: &[u8] = b"\xef\xbb\xbf";
+    if !*begun {
+        if seen.len() < BOM.len() && BOM.starts_with(seen) {
+            return Decision::Wait;
+        }
+        if seen.starts_with(BOM) {
+            seen.drain(..BOM.len());
+        }
+        *begun = true;
+    }
+    loop {
+        let blank = seen.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        seen.drain(..blank);
+        match seen.first() {
+            None => return Decision::Wait,
+            Some(b'{' | b'[') => return Decision::Json,
+            Some(b':') => match memchr::memchr2(b'\n', b'\r', seen) {
+                Some(end) => drop(seen.drain(..end)),
+                None => return Decision::Wait,
+            },
+            Some(_) => break,
+        }
+    }
+    let end = seen.iter().position(|byte| matches!(byte, b':' | b'\r' | b'\n'));
+    let name = &seen[..end.unwrap_or(seen.len())];
+    let lenient = promise == Promise::Stream
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    match end {
+        Some(_) if FIELDS.contains(&name) || lenient => Decision::Stream,
+        None if begins_field(name) || lenient => Decision::Wait,
+        _ => Decision::Neither,
+    }
+}
+
+impl Stream {
+    fn new(limit: usize, unread: Vec<u8>) -> Self {
+        Stream {
+            events: Events::new(limit),
+            unread,
+            unread_from: 0,
+            data: Vec::new(),
+            chunk: ZString::default(),
+            words: Words::default(),
+            assembly: Assembly::default(),
+            chunks: 0,
+            terminated: false,
+        }
+    }
+
+    fn next(&mut self, input: &mut &[u8], wants_words: bool) -> Result<Step, Fault> {
+        if !self.unread.is_empty() {
+            // The bytes that decided the form come first; `input` is empty then.
+            let unread = std::mem::take(&mut self.unread);
+            let mut rest = &unread[self.unread_from..];
+            let step = self.read(&mut rest, wants_words);
+            if !rest.is_empty() {
+                self.unread_from = unread.len() - rest.len();
+                self.unread = unread;
+            }
+            return step;
+        }
+        self.read(input, wants_words)
+    }
+
+    fn read(&mut self, input: &mut &[u8], wants_words: bool) -> Result<Step, Fault> {
+        while !self.terminated {
+            let found =
+                self.events.next(input, &mut self.data).map_err(|TooLarge| Fault::TooLarge("max_event_bytes"))?;
+            let Some(kind) = found else {
+                return Ok(Step::More);
+            };
+            if let Some(step) = self.take_event(kind, wants_words)? {
+                return Ok(step);
+            }
+        }
+        *input = &[];
+        Ok(Step::Terminated)
+    }
+
+    /// The event that was not ended by a blank line: taken if it is whole, for what is cut short is no JSON.
+    fn rest(&mut self, wants_words: bool) -> Result<Step, Fault> {
+        if self.terminated {
+            return Ok(Step::More);
+        }
+        let Some(kind) = self.events.rest(&mut self.data) else {
+            return Ok(Step::More);
+        };
+        let text = String::from_utf8_lossy(&self.data);
+        let is_whole = text.trim_end().ends_with("[DONE]") || Chunk::read(text.trim()).is_ok();
+        if !is_whole {
+            return Ok(Step::More);
+        }
+        Ok(self.take_event(kind, wants_words)?.unwrap_or(Step::More))
+    }
+
+    /// One event, its data in `self.data`; what the host should hear of it.
+    fn take_event(&mut self, kind: Kind, wants_words: bool) -> Result<Option<Step>, Fault> {
+        let mut text = lossy(std::mem::take(&mut self.data));
+        // A server that forgot the blank line before [DONE].
+        if let Some(before) = text.trim_end().strip_suffix("\n[DONE]") {
+            text.truncate(before.len());
+            self.terminated = true;
+        }
+        let meant = text.trim();
+        if meant == "[DONE]" {
+            self.terminated = true;
+        }
+        if meant.is_empty() || meant == "\"\"" || meant.starts_with(':') || meant == "[DONE]" {
+            self.data = text.into_bytes();
+            return Ok(self.terminated.then_some(Step::Terminated));
+        }
+        if kind == Kind::Error {
+            return Err(Fault::Refused(meant.to_owned()));
+        }
+        self.take_chunk(kind, meant, wants_words)?;
+        self.chunks += 1;
+        // The buffer of the chunk before is used again for the next event.
+        let before = std::mem::replace(&mut self.chunk, ZString::from(text));
+        self.data = before.into_string().into_bytes();
+        Ok(Some(Step::Chunk))
+    }
+
+    fn take_chunk(&mut self, kind: Kind, text: &str, wants_words: bool) -> Result<(), Fault> {
+        let chunk = Chunk::read(text).map_err(|error| {
+            let why = if error.is_data() { "an event is no JSON object" } else { "an event is no JSON" };
+            Fault::Strange(why.to_owned(), excerpt(text, EXCERPT))
+        })?;
+        if chunk.error.is_some() {
+            return Err(Fault::Refused(text.to_owned()));
+        }
+        if kind == Kind::Bare {
+            return Err(Fault::Strange(
+                "JSON stands in the stream outside of an event".to_owned(),
+                excerpt(text, EXCERPT),
+            ));
+        }
+        self.assembly.add(&chunk, wants_words.then_some(&mut self.words));
+        match chunk.choices.iter().any(|choice| choice.finish.is_some_and(|raw| chunk::is_error_finish(raw.get()))) {
+            true => Err(Fault::Refused(text.to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn take_final(&mut self) -> Final {
+        let mut data = String::new();
+        self.assembly.write(&mut data, new_call_id);
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let (model, usage) = (owned(self.assembly.model()), owned(self.assembly.usage()));
+        Final { data: data.into(), words: self.assembly.words(), model, usage }
+    }
+}
+
+/// An id for a tool call that the server gave none: unlike every other.
+fn new_call_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("call_{:016x}", RandomState::new().hash_one(std::time::Instant::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: BodyLimits = BodyLimits { event_bytes: 1000, response_bytes: 10_000 };
+
+    /// Texts of the chunks, and the verdict or fault in a word.
+    fn read(promise: Promise, pieces: &[&[u8]]) -> (Vec<String>, String) {
+        let (mut body, mut texts) = (Body::new(promise, LIMITS, true), Vec::new());
+        let word = |fault: Fault| match fault {
+            Fault::Refused(_) => "refused".to_owned(),
+            Fault::Strange(..) => "strange".to_owned(),
+            Fault::TooLarge(which) => which.to_owned(),
+        };
+        for piece in pieces {
+            let mut input = *piece;
+            loop {
+                match body.next(&mut input) {
+                    Ok(Step::Chunk) => texts.push(body.words().unwrap().text.clone()),
+                    Ok(Step::Terminated) => break,
+                    Ok(Step::More) => break,
+                    Err(fault) => return (texts, word(fault)),
+                }
+            }
+        }
+        while body.rest() == Ok(Step::Chunk) {
+            texts.push(body.words().unwrap().text.clone());
+        }
+        let verdict = match body.verdict() {
+            Verdict::Complete(end) => format!("complete {}", end.words.text),
+            Verdict::Truncated => "truncated".to_owned(),
+            Verdict::Empty => "empty".to_owned(),
+            Verdict::Fault(fault) => word(fault),
+        };
+        (texts, verdict)
+    }
+
+    fn event(text: &str, finish: &str) -> String {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{finish}}}]}}\n\n")
+    }
+
+    #[test]
+    fn every_split_of_a_stream_and_of_json_gives_the_same() {
+        let stream = format!("\u{feff}\n: hi\n\n{}{}data: [DONE]\n\n", event("a", "null"), event("ü", "\"stop\""));
+        let json = "\u{feff} \n: keep-alive\n\n {\"choices\":[{\"message\":{\"content\":\"aü\"},\"finish_reason\":\"stop\"}]}\n";
+        for promise in [Promise::Stream, Promise::Json, Promise::Nothing] {
+            for (text, chunks) in [(stream.as_str(), 2), (json, 0)] {
+                for cut in 0..text.len() {
+                    let (head, tail) = text.as_bytes().split_at(cut);
+                    let (texts, end) = read(promise, &[head, tail]);
+                    assert_eq!((texts.len(), end.as_str()), (chunks, "complete aü"), "{promise:?} cut at {cut}");
+                }
+                let single: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+                assert_eq!(read(promise, &single).1, "complete aü");
+            }
+        }
+    }
+
+    #[test]
+    fn finish_reason_decides_and_nothing_else() {
+        let end = |text: &str| read(Promise::Stream, &[text.as_bytes()]).1;
+        let open = event("a", "null");
+        assert_eq!(end(&format!("{open}data: [DONE]\n\n")), "truncated");
+        assert_eq!(end(&open), "truncated");
+        assert_eq!(end(&event("a", "\"\"")), "truncated");
+        assert_eq!(end(&event("a", "\"eos\"")), "complete a");
+        assert_eq!(end(&event("a", "7")), "complete a");
+        assert_eq!(end(&event("a", "\"error\"")), "refused");
+        assert_eq!(end("data: [DONE]\n\n"), "truncated");
+        assert_eq!(end(": nothing\n\n"), "truncated");
+        assert_eq!(end(""), "empty");
+        assert_eq!(end("\n \n"), "truncated");
+    }
+
+    #[test]
+    fn a_terminator_may_lack_its_blank_line_and_that_before_it() {
+        let finished = event("a", "\"stop\"");
+        for tail in ["data: [DONE]", "data: [DONE]\n", "data:[DONE] \n\n", "data: [DONE]\r\n"] {
+            assert_eq!(read(Promise::Stream, &[finished.as_bytes(), tail.as_bytes()]).1, "complete a", "{tail:?}");
+        }
+        let joined = format!("{}\ndata: [DONE]\n\n", finished.trim_end());
+        assert_eq!(read(Promise::Stream, &[joined.as_bytes()]), (vec!["a".to_owned()], "complete a".to_owned()));
+        assert_eq!(read(Promise::Stream, &[finished.trim_end().as_bytes()]).1, "complete a");
+        assert_eq!(read(Promise::Stream, &[&finished.trim_end().as_bytes()[..30]]).1, "truncated");
+    }
+
+    #[test]
+    fn keep_alives_in_data_are_passed_over_and_nonsense_is_not() {
+        let end =
+            |data: &str| read(Promise::Stream, &[format!("data: {data}\n\n{}", event("a", "\"stop\"")).as_bytes()]).1;
+        for ignored in ["", " ", "\"\"", ": keepalive"] {
+            assert_eq!(end(ignored), "complete a", "{ignored:?}");
+        }
+        for strange in ["Error: crashed", "{\"id\":", "17", "[1]", "true"] {
+            assert_eq!(end(strange), "strange", "{strange:?}");
+        }
+        for refused in ["{\"error\":{\"code\":503}}", "{\"error\":\"no\"}"] {
+            assert_eq!(end(refused), "refused", "{refused:?}");
+        }
+        assert_eq!(end("{\"error\":null}"), "complete a");
+    }
+
+    #[test]
+    fn pages_and_words_are_neither_form() {
+        for text in ["<!DOCTYPE html>", "Not Found", "Error: no", "0123", "data less"] {
+            for promise in [Promise::Json, Promise::Nothing] {
+                assert_eq!(read(promise, &[text.as_bytes()]).1, "strange", "{text}");
+            }
+        }
+        assert_eq!(read(Promise::Stream, &[b"<html>"]).1, "strange");
+        assert_eq!(read(Promise::Stream, &[b"x-unknown: 1\n", event("a", "1").as_bytes()]).1, "complete a");
+        assert_eq!(read(Promise::Nothing, &[b"dat"]).1, "truncated");
+    }
+
+    #[test]
+    fn limits_are_named() {
+        assert_eq!(read(Promise::Stream, &[b"data: ", &[b'x'; 1100]]).1, "max_event_bytes");
+        assert_eq!(read(Promise::Nothing, &[b": ", &[b'x'; 1100]]).1, "max_event_bytes");
+        assert_eq!(read(Promise::Json, &[b"{", &[b' '; 9999]]).1, "truncated");
+        assert_eq!(read(Promise::Json, &[b"{", &[b' '; 10_000]]).1, "max_response_bytes");
+        let comments = ": x\n\n".repeat(2100);
+        assert_eq!(read(Promise::Stream, &[comments.as_bytes()]).1, "max_response_bytes");
+    }
+}

@@ -1,0 +1,239 @@
+//! JSON in its written form: looking at a value without turning it into another, and joining strings unread.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A value as it is written.
+pub type Raw<'a> = &'a RawValue;
+
+/// What lies between the quotes, if the value is a string.
+pub fn inner(raw: &str) -> Option<&str> {
+    raw.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Whether a value says nothing: `null`.
+pub fn is_null(raw: &str) -> bool {
+    raw == "null"
+}
+
+/// Whether a value says something: no `null`, no `""`.
+pub fn says(raw: &str) -> bool {
+    !matches!(raw, "null" | "\"\"")
+}
+
+/// Append the text that `inner` (the part between the quotes) stands for. Halves of surrogate pairs become U+FFFD.
+pub fn unescape(inner: &str, out: &mut String) {
+    let mut rest = inner;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let code = rest.as_bytes().get(at + 1).copied().unwrap_or(b'\\');
+        rest = rest.get(at + 2..).unwrap_or_default();
+        match code {
+            b'n' => out.push('\n'),
+            b't' => out.push('\t'),
+            b'r' => out.push('\r'),
+            b'b' => out.push('\u{8}'),
+            b'f' => out.push('\u{c}'),
+            b'u' => {
+                let unit = hex4(rest);
+                rest = rest.get(4..).unwrap_or_default();
+                let low = rest.strip_prefix("\\u").and_then(hex4);
+                match (unit, low) {
+                    (Some(high @ 0xD800..=0xDBFF), Some(low @ 0xDC00..=0xDFFF)) => {
+                        rest = rest.get(6..).unwrap_or_default();
+                        let scalar = 0x10000 + ((u32::from(high) - 0xD800) << 10) + (u32::from(low) - 0xDC00);
+                        out.push(char::from_u32(scalar).unwrap_or('\u{FFFD}'));
+                    }
+                    (unit, _) => out.push(unit.and_then(|unit| char::from_u32(unit.into())).unwrap_or('\u{FFFD}')),
+                }
+            }
+            other => out.push(char::from(other)), // " \ /
+        }
+    }
+    out.push_str(rest);
+}
+
+fn hex4(text: impl AsRef<str>) -> Option<u16> {
+    u16::from_str_radix(text.as_ref().get(..4)?, 16).ok()
+}
+
+/// The text of a string value; `None` for any other value.
+pub fn text(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = inner(raw)?;
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    let mut out = String::with_capacity(inner.len());
+    unescape(inner, &mut out);
+    Some(Cow::Owned(out))
+}
+
+/// Append a text as a JSON string, with its quotes.
+pub fn write_text(out: &mut String, text: &str) {
+    out.push('"');
+    write_inner(out, text);
+    out.push('"');
+}
+
+/// Append a text as the inside of a JSON string.
+pub fn write_inner(out: &mut String, text: &str) {
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape: Option<&str> = match byte {
+            b'"' => Some("\\\""),
+            b'\\' => Some("\\\\"),
+            b'\n' => Some("\\n"),
+            b'\r' => Some("\\r"),
+            b'\t' => Some("\\t"),
+            0..=0x1f => None,
+            _ => continue,
+        };
+        out.push_str(&text[from..at]);
+        match escape {
+            Some(escape) => out.push_str(escape),
+            None => out.push_str(&format!("\\u{byte:04x}")),
+        }
+        from = at + 1;
+    }
+    out.push_str(&text[from..]);
+}
+
+/// A key of an object, borrowed where it is written without escapes.
+pub(super) struct Key<'a>(pub Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// Reads an object and shows each member to a function, as it is written. The whole object is checked, but no
+/// deeper than its text: a value nested a million deep costs no stack.
+struct Members<F>(F);
+
+impl<'de, F: FnMut(Cow<'de, str>, Raw<'de>)> DeserializeSeed<'de> for Members<F> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, F: FnMut(Cow<'de, str>, Raw<'de>)> Visitor<'de> for Members<F> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = map.next_key()? {
+            (self.0)(key, map.next_value()?);
+        }
+        Ok(())
+    }
+}
+
+/// Show each member of the object that `text` is. An error: it is no object, or no JSON.
+pub fn members<'a>(text: &'a str, visit: impl FnMut(Cow<'a, str>, Raw<'a>)) -> serde_json::Result<()> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Members(visit).deserialize(&mut reader)?;
+    reader.end()
+}
+
+/// Show each element of the array that `text` is; nothing happens if it is none.
+pub fn elements<'a>(text: &'a str, visit: impl FnMut(Raw<'a>)) {
+    struct Elements<F>(F);
+    impl<'de, F: FnMut(Raw<'de>)> Visitor<'de> for Elements<F> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+            while let Some(element) = seq.next_element()? {
+                (self.0)(element);
+            }
+            Ok(())
+        }
+    }
+    if text.starts_with('[') {
+        let _ = serde_json::Deserializer::from_str(text).deserialize_seq(Elements(visit));
+    }
+}
+
+/// The value of one member of an object.
+pub fn member<'a>(object: &'a str, name: &str) -> Option<Raw<'a>> {
+    let mut found = None;
+    if object.starts_with('{') {
+        let _ = members(object, |key, value| {
+            if key == name {
+                found = Some(value);
+            }
+        });
+    }
+    found
+}
+
+/// Whether a text is one JSON value and nothing more.
+pub fn is_valid(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unescaped(inner: &str) -> String {
+        let mut out = String::new();
+        unescape(inner, &mut out);
+        out
+    }
+
+    #[test]
+    fn escapes_become_text() {
+        assert_eq!(unescaped(r#"a\n\t\"\\\/\u00fc\b\f\r"#), "a\n\t\"\\/ü\u{8}\u{c}\r");
+        assert_eq!(unescaped(r"\ud83c\udf0d"), "🌍");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced_and_two_halves_joined_unread_are_whole() {
+        assert_eq!(unescaped(r"x\ud83c"), "x\u{FFFD}");
+        assert_eq!(unescaped(r"\udf0dx"), "\u{FFFD}x");
+        assert_eq!(unescaped(r"\ud83c\n"), "\u{FFFD}\n");
+        assert_eq!(unescaped(&[r"\ud83c", r"\udf0d"].concat()), "🌍");
+    }
+
+    #[test]
+    fn text_written_and_read_is_the_same() {
+        for text in ["", "plain", "quo\"te \\ back", "line\nfeed\t\u{1}", "ü🌍"] {
+            let mut written = String::new();
+            write_text(&mut written, text);
+            assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+            assert_eq!(super::text(&written).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn members_keep_their_digits_and_depth_costs_no_stack() {
+        let deep = format!("{{\"n\":1e400,\"deep\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        let mut seen = Vec::new();
+        members(&deep, |key, value| seen.push((key.into_owned(), value.get().len()))).unwrap();
+        assert_eq!(seen, [("n".to_owned(), 5), ("deep".to_owned(), 400_000)]);
+        assert!(members("[1]", |_, _| ()).is_err());
+        assert!(members("{} x", |_, _| ()).is_err());
+        assert_eq!(member("{\"a\":1,\"b\":2.50}", "b").unwrap().get(), "2.50");
+    }
+}

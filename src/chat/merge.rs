@@ -1,0 +1,246 @@
+//! Adding up what the library has no name for. Members of a delta come in pieces, members of a chunk or choice
+//! are told anew each time; nothing is lost in either case.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::json;
+
+/// Members of a delta whose text replaces the text before: a name, not a piece.
+const NAMES: &[&str] =
+    &["id", "type", "index", "role", "name", "format", "signature", "status", "mime_type", "encoding"];
+
+/// Members that are told anew each time: the last one that says something counts.
+#[derive(Default)]
+pub struct Latest(Vec<(String, String)>);
+
+impl Latest {
+    /// The member was told again.
+    pub fn tell(&mut self, key: &str, raw: &str) {
+        match self.0.iter_mut().find(|(known, _)| known == key) {
+            None => self.0.push((key.to_owned(), raw.to_owned())),
+            Some((_, value)) => {
+                if !json::is_null(raw) && value != raw {
+                    value.clear();
+                    value.push_str(raw);
+                }
+            }
+        }
+    }
+
+    /// The member's value as it was written last.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Append all members, each with a comma before it.
+    pub fn write(&self, out: &mut String) {
+        for (key, value) in &self.0 {
+            write_member(out, key, value);
+        }
+    }
+}
+
+/// Members of a delta that come in pieces.
+#[derive(Default)]
+pub struct Pieces(Vec<(String, Piece)>);
+
+enum Piece {
+    /// The joined insides of strings.
+    Text(String),
+    /// Something that was told, not joined.
+    Raw(String),
+    /// A list or an object, joined by its own rule.
+    Tree(Value),
+}
+
+impl Pieces {
+    /// A piece of a member has come.
+    pub fn add(&mut self, key: &str, raw: &str) {
+        let Some((_, piece)) = self.0.iter_mut().find(|(known, _)| known == key) else {
+            self.0.push((key.to_owned(), Piece::new(key, raw)));
+            return;
+        };
+        match piece {
+            _ if json::is_null(raw) => {}
+            Piece::Text(text) => match json::inner(raw) {
+                Some(more) => text.push_str(more),
+                None => *piece = Piece::new(key, raw),
+            },
+            Piece::Raw(_) => *piece = Piece::new(key, raw),
+            Piece::Tree(tree) => {
+                if let Ok(more) = serde_json::from_str(raw) {
+                    join(key, tree, more);
+                }
+            }
+        }
+    }
+
+    /// The text of a member that came as strings.
+    pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.0.iter().find(|(known, _)| known == key).and_then(|(_, piece)| match piece {
+            Piece::Text(inner) => {
+                let mut out = String::new();
+                json::unescape(inner, &mut out);
+                Some(out.into())
+            }
+            _ => None,
+        })
+    }
+
+    /// The value of a member that came as a list or an object.
+    pub fn tree(&self, key: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| known == key).and_then(|(_, piece)| match piece {
+            Piece::Tree(tree) => Some(tree),
+            _ => None,
+        })
+    }
+
+    /// Append all members, each with a comma before it.
+    pub fn write(&self, out: &mut String) {
+        for (key, piece) in &self.0 {
+            match piece {
+                Piece::Text(inner) => {
+                    write_key(out, key);
+                    out.push('"');
+                    out.push_str(inner);
+                    out.push('"');
+                }
+                Piece::Raw(raw) => write_member(out, key, raw),
+                Piece::Tree(tree) => write_member(out, key, &tree.to_string()),
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn new(key: &str, raw: &str) -> Self {
+        if let Some(inner) = json::inner(raw).filter(|_| !NAMES.contains(&key)) {
+            return Piece::Text(inner.to_owned());
+        }
+        // A value nested too deep for a tree is kept as it is written.
+        match raw.starts_with(['[', '{']).then(|| serde_json::from_str::<Value>(raw)) {
+            Some(Ok(Value::Array(list))) => {
+                let mut tree = Value::Array(Vec::new());
+                join(key, &mut tree, Value::Array(list));
+                Piece::Tree(tree)
+            }
+            Some(Ok(tree)) => Piece::Tree(tree),
+            _ => Piece::Raw(raw.to_owned()),
+        }
+    }
+}
+
+/// Join a piece to what came before it: text to text, elements to the list (those with the same index, or type and
+/// index, into one), members to the object. Anything else is replaced.
+fn join(key: &str, into: &mut Value, piece: Value) {
+    match (into, piece) {
+        (_, Value::Null) => {}
+        (Value::String(text), Value::String(more)) if !NAMES.contains(&key) => text.push_str(&more),
+        (Value::Array(list), Value::Array(more)) => more.into_iter().for_each(|element| join_element(list, element)),
+        (Value::Object(members), Value::Object(more)) => {
+            for (key, value) in more {
+                match members.get_mut(&key) {
+                    Some(known) => join(&key, known, value),
+                    None => drop(members.insert(key, value)),
+                }
+            }
+        }
+        (into, piece) => *into = piece,
+    }
+}
+
+fn join_element(list: &mut Vec<Value>, element: Value) {
+    let same = |known: &Map<String, Value>, new: &Map<String, Value>| {
+        new.contains_key("index")
+            && known.get("index") == new.get("index")
+            && (known.get("type") == new.get("type") || !new.contains_key("type"))
+    };
+    let known = match &element {
+        Value::Object(new) => list.iter().position(|known| known.as_object().is_some_and(|known| same(known, new))),
+        _ => None,
+    };
+    match known {
+        Some(place) => join("", &mut list[place], element),
+        // Some servers tell the whole list again at the end.
+        None if element.is_object() && list.contains(&element) => {}
+        None => list.push(element),
+    }
+}
+
+/// Append `,"key":`.
+pub fn write_key(out: &mut String, key: &str) {
+    out.push(',');
+    json::write_text(out, key);
+    out.push(':');
+}
+
+/// Append `,"key":value`.
+pub fn write_member(out: &mut String, key: &str, raw: &str) {
+    write_key(out, key);
+    out.push_str(raw);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(pieces: &[&str]) -> String {
+        let mut all = Pieces::default();
+        for piece in pieces {
+            all.add("x", piece);
+        }
+        let mut out = String::new();
+        all.write(&mut out);
+        out
+    }
+
+    #[test]
+    fn texts_are_joined_and_null_says_nothing() {
+        assert_eq!(joined(&["null", "\"a\"", "null", "\"\\n\"", "\"b\""]), r#","x":"a\nb""#);
+        assert_eq!(joined(&["null", "null"]), r#","x":null"#);
+        assert_eq!(joined(&["1", "2.50"]), r#","x":2.50"#);
+    }
+
+    #[test]
+    fn lists_grow_and_elements_with_an_index_are_joined() {
+        assert_eq!(joined(&["[1]", "[2,3]"]), r#","x":[1,2,3]"#);
+        let pieces = [
+            r#"[{"index":0,"type":"reasoning.text","text":"a"}]"#,
+            r#"[{"index":0,"type":"reasoning.text","text":"b","signature":"s"}]"#,
+        ];
+        assert_eq!(joined(&pieces), r#","x":[{"index":0,"type":"reasoning.text","text":"ab","signature":"s"}]"#);
+        let whole = r#"[{"thinking":"t","signature":"s"}]"#;
+        assert_eq!(joined(&[whole, whole]), format!(",\"x\":{whole}"));
+    }
+
+    #[test]
+    fn objects_are_joined_member_by_member() {
+        let pieces = [
+            r#"{"id":"audio_1","transcript":"Hel"}"#,
+            r#"{"id":"audio_1","transcript":"lo","expires_at":12345678901234567890123}"#,
+        ];
+        assert_eq!(
+            joined(&pieces),
+            r#","x":{"id":"audio_1","transcript":"Hello","expires_at":12345678901234567890123}"#
+        );
+    }
+
+    #[test]
+    fn the_latest_telling_counts() {
+        let mut latest = Latest::default();
+        for (key, raw) in [("a", "null"), ("a", "1"), ("b", "\"x\""), ("a", "2e400"), ("a", "null")] {
+            latest.tell(key, raw);
+        }
+        let mut out = String::new();
+        latest.write(&mut out);
+        assert_eq!(out, r#","a":2e400,"b":"x""#);
+    }
+
+    #[test]
+    fn deep_values_are_kept_without_a_tree() {
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        assert_eq!(joined(&[&deep]), format!(",\"x\":{deep}"));
+    }
+}

@@ -1,0 +1,288 @@
+//! Tool calls that come in fragments, in every form that servers break them into.
+//!
+//! The rules: an index names a call; without one, a fragment with an id belongs to the call of that id, and one
+//! without continues the last call. A new id under an old index opens a new call, and so does a new name behind
+//! arguments that are already whole. An id, type or name is never overwritten by nothing.
+
+use super::chunk::Others;
+use super::json::{self, Raw};
+use super::merge::{Latest, write_key};
+
+/// The calls of one message.
+#[derive(Default)]
+pub struct ToolCalls(Vec<ToolCall>);
+
+#[derive(Default)]
+struct ToolCall {
+    index: Option<i64>,
+    id: String, // the insides of JSON strings, these four
+    kind: String,
+    name: String,
+    arguments: String,
+    custom: bool,
+    others: Latest,
+    function_others: Latest,
+}
+
+#[derive(Default)]
+struct Fragment<'a> {
+    index: Option<i64>,
+    id: &'a str,
+    kind: &'a str,
+    function: Function<'a>,
+    others: Others<'a>,
+}
+
+/// The `function` of a call, or a whole old `function_call`.
+#[derive(Default)]
+struct Function<'a> {
+    custom: bool,
+    name: &'a str,
+    arguments: Option<Raw<'a>>,
+    others: Others<'a>,
+}
+
+fn said<'a>(raw: Raw<'a>) -> &'a str {
+    json::inner(raw.get()).unwrap_or_default()
+}
+
+impl<'a> Fragment<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut fragment = Fragment::default();
+        json::members(text, |key, value| match &*key {
+            "index" => fragment.index = value.get().parse().ok(),
+            "id" => fragment.id = said(value),
+            "type" => fragment.kind = said(value),
+            "function" => fragment.function = Function::read(value.get(), false).unwrap_or_default(),
+            "custom" => fragment.function = Function::read(value.get(), true).unwrap_or_default(),
+            _ => fragment.others.push((key, value)),
+        })
+        .ok()?;
+        Some(fragment)
+    }
+}
+
+impl<'a> Function<'a> {
+    fn read(text: &'a str, custom: bool) -> Option<Self> {
+        let mut function = Function { custom, ..Function::default() };
+        json::members(text, |key, value| match &*key {
+            "name" => function.name = said(value),
+            "arguments" if !custom => function.arguments = Some(value),
+            "input" if custom => function.arguments = Some(value),
+            _ => function.others.push((key, value)),
+        })
+        .ok()?;
+        Some(function)
+    }
+}
+
+impl ToolCalls {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Add the fragments of one delta's `tool_calls`.
+    pub fn add(&mut self, list: &str) {
+        json::elements(list, |element| {
+            if let Some(fragment) = Fragment::read(element.get()) {
+                let place = self.place_of(&fragment);
+                self.0[place].add(&fragment);
+            }
+        });
+    }
+
+    /// The call that a fragment belongs to; a new one if it opens one.
+    fn place_of(&mut self, fragment: &Fragment<'_>) -> usize {
+        let known = match fragment.index {
+            Some(_) => self.0.iter().rposition(|call| call.index == fragment.index),
+            None if !fragment.id.is_empty() => self.0.iter().rposition(|call| call.id == fragment.id),
+            None => self.0.len().checked_sub(1),
+        };
+        match known {
+            Some(place) if !self.0[place].is_followed_by(fragment) => place,
+            _ => {
+                self.0.push(ToolCall { index: fragment.index, ..ToolCall::default() });
+                self.0.len() - 1
+            }
+        }
+    }
+
+    /// Append them as an array, in the shape of a whole message. A call that was never given an id gets one from `new_id`.
+    pub fn write(&self, out: &mut String, mut new_id: impl FnMut(usize) -> String) {
+        let mut calls: Vec<&ToolCall> = self.0.iter().collect();
+        if calls.iter().all(|call| call.index.is_some()) {
+            calls.sort_by_key(|call| call.index);
+        }
+        out.push('[');
+        for (place, call) in calls.iter().enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            let id = if call.id.is_empty() { new_id(place) } else { call.id.clone() };
+            call.write(out, &id);
+        }
+        out.push(']');
+    }
+}
+
+impl ToolCall {
+    /// Whether this fragment is the beginning of the next call, though its index or its lack of one says this call.
+    fn is_followed_by(&self, fragment: &Fragment<'_>) -> bool {
+        if !fragment.id.is_empty() && !self.id.is_empty() {
+            return fragment.id != self.id;
+        }
+        let named_again = !fragment.function.name.is_empty() && !self.name.is_empty();
+        named_again
+            && (fragment.index.is_none() || !self.arguments.is_empty())
+            && fragment.id.is_empty()
+            && self.has_whole_arguments()
+    }
+
+    fn has_whole_arguments(&self) -> bool {
+        let mut text = String::new();
+        json::unescape(&self.arguments, &mut text);
+        text.is_empty() || json::is_valid(&text)
+    }
+
+    fn add(&mut self, fragment: &Fragment<'_>) {
+        if self.id.is_empty() {
+            self.id.push_str(fragment.id);
+        }
+        if self.kind.is_empty() {
+            self.kind.push_str(fragment.kind);
+        }
+        let function = &fragment.function;
+        self.custom |= function.custom;
+        self.add_name(function.name);
+        self.add_arguments(function.arguments);
+        fragment.others.iter().for_each(|(key, value)| self.others.tell(key, value.get()));
+        function.others.iter().for_each(|(key, value)| self.function_others.tell(key, value.get()));
+    }
+
+    /// A name that is told again is the same name; another one before any argument is its next piece.
+    fn add_name(&mut self, name: &str) {
+        if self.name.is_empty() || (self.name != name && self.arguments.is_empty()) {
+            self.name.push_str(name);
+        }
+    }
+
+    /// Arguments come as pieces of a string; some servers give the object itself, which becomes its own text.
+    fn add_arguments(&mut self, arguments: Option<Raw<'_>>) {
+        match arguments.map(|raw| raw.get()) {
+            None | Some("null") => {}
+            Some(raw) => match json::inner(raw) {
+                Some(inner) => self.arguments.push_str(inner),
+                None => json::write_inner(&mut self.arguments, raw),
+            },
+        }
+    }
+
+    fn write(&self, out: &mut String, id: &str) {
+        let custom = self.custom && self.kind != "function";
+        let (kind, content) = if custom { ("custom", "input") } else { ("function", "arguments") };
+        let shown = if self.kind.is_empty() { kind } else { &self.kind };
+        out.push_str(&format!("{{\"id\":\"{id}\",\"type\":\"{shown}\",\"{kind}\":{{\"name\":\"{}\"", self.name));
+        write_key(out, content);
+        out.push_str(&format!("\"{}\"", self.arguments));
+        self.function_others.write(out);
+        out.push('}');
+        self.others.write(out);
+        out.push('}');
+    }
+}
+
+/// The old form: one call per message.
+#[derive(Default)]
+pub struct FunctionCall(Option<ToolCall>);
+
+impl FunctionCall {
+    /// Add the fragment of one delta's `function_call`.
+    pub fn add(&mut self, text: &str) {
+        if let Some(function) = Function::read(text, false) {
+            self.0.get_or_insert_default().add(&Fragment { function, ..Fragment::default() });
+        }
+    }
+
+    /// Append it as a member, if there is one.
+    pub fn write(&self, out: &mut String) {
+        if let Some(call) = &self.0 {
+            write_key(out, "function_call");
+            out.push_str(&format!("{{\"name\":\"{}\",\"arguments\":\"{}\"", call.name, call.arguments));
+            call.function_others.write(out);
+            out.push('}');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `(id, name, arguments)` of the calls that these `tool_calls` add up to.
+    fn calls(deltas: &[&str]) -> Vec<(String, String, String)> {
+        let mut all = ToolCalls::default();
+        deltas.iter().for_each(|delta| all.add(delta));
+        let mut out = String::new();
+        all.write(&mut out, |place| format!("new_{place}"));
+        let list: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        list.iter()
+            .map(|call| (text(&call["id"]), text(&call["function"]["name"]), text(&call["function"]["arguments"])))
+            .collect()
+    }
+
+    fn call(id: &str, name: &str, arguments: &str) -> (String, String, String) {
+        (id.to_owned(), name.to_owned(), arguments.to_owned())
+    }
+
+    #[test]
+    fn fragments_follow_their_index() {
+        let deltas = [
+            r#"[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]"#,
+            r#"[{"index":1,"id":"b","function":{"name":"g","arguments":"{\"y\""}},{"index":0,"function":{"arguments":"{\"x\":1}"}}]"#,
+            r#"[{"index":1,"id":null,"function":{"name":"","arguments":":2}"}}]"#,
+        ];
+        assert_eq!(calls(&deltas), [call("a", "f", "{\"x\":1}"), call("b", "g", "{\"y\":2}")]);
+    }
+
+    #[test]
+    fn a_new_id_under_an_old_index_is_a_new_call() {
+        let deltas = [
+            r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]"#,
+            r#"[{"index":0,"id":"b","function":{"name":"g","arguments":"{"}}]"#,
+            r#"[{"index":0,"function":{"arguments":"}"}}]"#,
+        ];
+        assert_eq!(calls(&deltas), [call("a", "f", "{}"), call("b", "g", "{}")]);
+    }
+
+    #[test]
+    fn without_an_index_the_id_decides_and_without_both_the_name() {
+        let deltas = [
+            r#"[{"id":"a","function":{"name":"f","arguments":"{"}}]"#,
+            r#"[{"function":{"arguments":"}"}}]"#,
+            r#"[{"id":"b","function":{"name":"g","arguments":"{}"}}]"#,
+            r#"[{"id":"a","function":{"arguments":" "}}]"#,
+        ];
+        assert_eq!(calls(&deltas), [call("a", "f", "{} "), call("b", "g", "{}")]);
+        let nameless = r#"[{"function":{"name":"f","arguments":"{}"}},{"function":{"name":"f","arguments":"{}"}}]"#;
+        assert_eq!(calls(&[nameless]), [call("new_0", "f", "{}"), call("new_1", "f", "{}")]);
+    }
+
+    #[test]
+    fn arguments_given_as_an_object_become_their_text() {
+        assert_eq!(
+            calls(&[r#"[{"index":0,"id":"a","function":{"name":"f","arguments":{"x":"ü\n"}}}]"#]),
+            [call("a", "f", r#"{"x":"ü\n"}"#)]
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_kept() {
+        let mut all = ToolCalls::default();
+        all.add(r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]"#);
+        let mut out = String::new();
+        all.write(&mut out, |_| String::new());
+        assert!(out.contains(r#""extra_content":{"google":{"thought_signature":"s"}}"#), "{out}");
+    }
+}

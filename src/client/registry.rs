@@ -1,0 +1,125 @@
+//! Ids and the requests behind them: reserved, cancelled before they began, or living.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::failure::Failure;
+use crate::status::Status;
+use crate::wire::{Reason, Stop};
+
+/// Never used twice in a process. The only state that clients share.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+enum Entry {
+    Reserved,
+    /// Cancelled before anybody began it.
+    Cancelled,
+    Living(Arc<Stop>),
+}
+
+/// The requests of one client.
+#[derive(Default)]
+pub(super) struct Registry {
+    entries: Mutex<HashMap<u64, Entry>>,
+}
+
+impl Registry {
+    pub fn reserve(&self) -> u64 {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(id, Entry::Reserved);
+        id
+    }
+
+    /// A request begins under a reserved id, or (0) a new one.
+    pub fn begin(&self, id: u64, stop: &Arc<Stop>) -> Result<u64, Failure> {
+        let mut entries = self.lock();
+        if id == 0 {
+            let id = NEXT.fetch_add(1, Ordering::Relaxed);
+            entries.insert(id, Entry::Living(stop.clone()));
+            return Ok(id);
+        }
+        match entries.get_mut(&id) {
+            Some(entry @ Entry::Reserved) => {
+                *entry = Entry::Living(stop.clone());
+                Ok(id)
+            }
+            Some(Entry::Cancelled) => {
+                entries.remove(&id);
+                Err(Failure::new(Status::Cancelled, "the request was cancelled before it began"))
+            }
+            Some(Entry::Living(_)) => {
+                Err(Failure::argument(format!("the id {id} is in use: reserve one for each request")))
+            }
+            None => Err(Failure::argument(format!(
+                "the id {id} was not reserved from this client, or was used already: take one from helio_reserve"
+            ))),
+        }
+    }
+
+    pub fn finish(&self, id: u64) {
+        self.lock().remove(&id);
+    }
+
+    pub fn cancel(&self, id: u64) {
+        let stop = match self.lock().get_mut(&id) {
+            Some(Entry::Living(stop)) => Some(stop.clone()),
+            Some(entry) => {
+                *entry = Entry::Cancelled;
+                None
+            }
+            None => None,
+        };
+        if let Some(stop) = stop {
+            stop.pull(Reason::Cancelled);
+        }
+    }
+
+    pub fn stop_all(&self, reason: Reason) {
+        let living: Vec<Arc<Stop>> = self
+            .lock()
+            .values()
+            .filter_map(|entry| match entry {
+                Entry::Living(stop) => Some(stop.clone()),
+                _ => None,
+            })
+            .collect();
+        living.iter().for_each(|stop| stop.pull(reason));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+        self.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_used_once() {
+        let registry = Registry::default();
+        let stop = Arc::new(Stop::default());
+        let id = registry.reserve();
+        assert_eq!(registry.begin(id, &stop).unwrap(), id);
+        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::InvalidArgument);
+        registry.finish(id);
+        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::InvalidArgument);
+        assert_ne!(registry.begin(0, &stop).unwrap(), id);
+    }
+
+    #[test]
+    fn a_cancel_before_the_beginning_is_remembered_and_used_up() {
+        let registry = Registry::default();
+        let stop = Arc::new(Stop::default());
+        let id = registry.reserve();
+        registry.cancel(id);
+        registry.cancel(id);
+        registry.cancel(0);
+        registry.cancel(id + 1_000_000);
+        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::Cancelled);
+        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::InvalidArgument);
+        assert_eq!(stop.reason(), None);
+        assert!(registry.lock().is_empty());
+    }
+}

@@ -1,0 +1,350 @@
+//! A client's config, and what of it a request may change.
+//!
+//! The config is JSON. [`Config`] is what lasts as long as the client, [`Settings`] the part that `overrides` may
+//! change for one request: a merge patch on the client's own JSON, read again from the beginning, so that there is
+//! one way to read a setting and one place where it has its default.
+
+mod section;
+mod settings;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use ureq::http::Uri;
+
+use crate::failure::Failure;
+use crate::provider::helicone;
+use crate::status::Status;
+use crate::wire::{NoProxy, Proxy, ProxyRules, Roots, TlsOptions};
+
+pub use section::Section;
+pub use settings::{Limits, Retry, Settings, Timeouts, header_value};
+
+const KEYS: &[&str] = &[
+    "base_url", "api_key", "headers", "helicone", "timeouts", "retry", "limits", "tls", "proxy", "no_proxy", "validate",
+];
+const FOR_CLIENT: &[&str] = &["base_url", "api_key", "tls", "proxy", "no_proxy"];
+const LIMITS_FOR_CLIENT: &[&str] = &["max_in_flight", "max_queued", "max_threads"];
+
+/// Everything a client is told.
+pub struct Config {
+    /// Where requests go: `base_url` with `/chat/completions` behind its path.
+    pub endpoint: Uri,
+    /// Whether `base_url` is the default, which needs a key.
+    pub is_default_endpoint: bool,
+    /// The key, if there is one.
+    pub api_key: Option<String>,
+    /// TLS, PEM read from its files.
+    pub tls: TlsOptions,
+    /// Which proxy for which host.
+    pub proxy: ProxyRules,
+    /// The key of each secret that must never be read anywhere.
+    pub secrets: Vec<String>,
+    /// How many requests at a time.
+    pub max_in_flight: usize,
+    /// How many more may wait.
+    pub max_queued: usize,
+    /// What a request may change.
+    pub settings: Arc<Settings>,
+    own: Value,
+}
+
+/// Reads an environment variable; empty counts as absent.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Config {
+    /// Read a config; no text: defaults and environment.
+    pub fn read(text: Option<&str>, environment: Environment<'_>) -> Result<Self, Failure> {
+        let own = match text {
+            Some(text) => parse_object(text, "config")?,
+            None => Value::Object(Map::new()),
+        };
+        let root = Section::root(&own, KEYS)?;
+        let settings = Arc::new(Settings::read(&root, false)?);
+        let given = root.text("base_url")?.map(str::to_owned).or_else(|| environment("HELIO_BASE_URL"));
+        let endpoint = endpoint(given.as_deref().unwrap_or(helicone::BASE_URL))
+            .map_err(|(status, why)| Failure { status, ..root.mistake("base_url", why) })?;
+        let is_default_endpoint = given.as_deref().is_none_or(|url| url.trim_end_matches('/') == helicone::BASE_URL);
+        let of_environment = || {
+            let helicones = || environment(helicone::KEY_VARIABLE).filter(|_| is_default_endpoint);
+            environment("HELIO_API_KEY").or_else(helicones)
+        };
+        let api_key = root.text("api_key")?.map(str::to_owned).or_else(of_environment).filter(|key| !key.is_empty());
+        if let Some(key) = &api_key {
+            check_key(key).map_err(|why| root.mistake("api_key", why))?;
+        }
+        let proxy = proxy_rules(&root, environment)?;
+        let mut secrets: Vec<String> = api_key.iter().cloned().collect();
+        secrets.extend([&proxy.http, &proxy.https].into_iter().flatten().flat_map(Proxy::secrets));
+        let tls = tls_options(&root)?;
+        let limits = root.section("limits", settings::LIMITS)?;
+        let count = |key, default| -> Result<usize, Failure> {
+            Ok(usize::try_from(limits.whole(key, 1)?.unwrap_or(default)).unwrap_or(usize::MAX))
+        };
+        let max_queued = limits.whole("max_queued", 0)?.unwrap_or(1024);
+        let max_in_flight = count("max_in_flight", 256)?.min(tokio::sync::Semaphore::MAX_PERMITS);
+        count("max_threads", 256)?;
+        Ok(Config {
+            endpoint,
+            is_default_endpoint,
+            api_key,
+            tls,
+            proxy,
+            secrets,
+            max_in_flight,
+            max_queued: usize::try_from(max_queued).unwrap_or(usize::MAX),
+            settings,
+            own,
+        })
+    }
+
+    /// The settings of a request with these overrides.
+    pub fn with_overrides(&self, text: &str) -> Result<Arc<Settings>, Failure> {
+        let patch = parse_object(text, "overrides")?;
+        let members = || patch.as_object().into_iter().flatten();
+        let limits = patch.get("limits").and_then(Value::as_object).into_iter().flatten();
+        let fixed = members().map(|(key, _)| key).find(|key| FOR_CLIENT.contains(&key.as_str()));
+        let fixed = fixed.cloned().or_else(|| {
+            let key = limits.map(|(key, _)| key).find(|key| LIMITS_FOR_CLIENT.contains(&key.as_str()))?;
+            Some(format!("limits.{key}"))
+        });
+        if let Some(key) = fixed {
+            return Err(Failure::argument(format!(
+                "{key:?} cannot be changed for one request: give it to helio_client_create"
+            )));
+        }
+        let mut merged = self.own.clone();
+        merge(&mut merged, &patch, "");
+        Section::root(&patch, KEYS)?;
+        Ok(Arc::new(Settings::read(&Section::root(&merged, KEYS)?, true)?))
+    }
+}
+
+/// RFC 7396, but for `timeouts`, where null is a value: no deadline.
+fn merge(into: &mut Value, patch: &Value, key: &str) {
+    let Value::Object(patch) = patch else {
+        *into = patch.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = Value::Object(Map::new());
+    }
+    let Value::Object(members) = into else { return };
+    for (name, value) in patch {
+        if value.is_null() && key != "timeouts" {
+            members.remove(name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), value, name);
+        }
+    }
+}
+
+/// A text that must be one JSON object; `what` names it.
+fn parse_object(text: &str, what: &str) -> Result<Value, Failure> {
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(Failure::new(Status::InvalidJson, format!("the {what} must be one JSON object, {{…}}"))),
+        Err(error) => Err(Failure::new(Status::InvalidJson, format!("the {what} is no JSON object: {error}"))),
+    }
+}
+
+/// Whether a key can stand in a header.
+pub fn check_key(key: &str) -> Result<(), &'static str> {
+    match key.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
+        true => Ok(()),
+        false => Err("holds a blank, a control character or a letter that HTTP does not allow in a key"),
+    }
+}
+
+/// `base_url` with `/chat/completions` behind its path, unless it ends so; a query is kept.
+fn endpoint(base_url: &str) -> Result<Uri, (Status, String)> {
+    let mistake = |why: &str| (Status::InvalidArgument, why.to_owned());
+    let uri: Uri = base_url.trim().parse().map_err(|_| mistake("is no URL like https://host/v1"))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        Some(other) => {
+            return Err((
+                Status::Unsupported,
+                format!("has the scheme {other:?}, but only http and https are built in"),
+            ));
+        }
+        None => return Err(mistake("has no scheme: write https://host/v1")),
+    }
+    let authority =
+        uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(|| mistake("has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(mistake("holds a user name or password: give the key as \"api_key\""));
+    }
+    if authority
+        .as_str()
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.ends_with(']') && authority.port_u16().is_none_or(|port| port == 0))
+    {
+        return Err(mistake("has a port that is none"));
+    }
+    let path = uri.path().trim_end_matches('/');
+    let whole = if path.ends_with("/chat/completions") { path.to_owned() } else { format!("{path}/chat/completions") };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let scheme = uri.scheme_str().unwrap_or_default();
+    format!("{scheme}://{authority}{whole}{query}").parse().map_err(|_| mistake("is no URL like https://host/v1"))
+}
+
+fn proxy_rules(root: &Section<'_>, environment: Environment<'_>) -> Result<ProxyRules, Failure> {
+    let list = root.text("no_proxy")?;
+    let except = NoProxy::parse(list.unwrap_or_default());
+    match root.text("proxy")? {
+        None => Ok(ProxyRules::default()),
+        Some("environment") => {
+            let variable = |names: &[&str]| names.iter().find_map(|name| environment(name));
+            let read = |names: &[&str]| {
+                let proxy = variable(names).map(|url| Proxy::parse(&url)).transpose();
+                proxy.map_err(|why| {
+                    root.mistake("proxy", format!("is \"environment\", and the URL in {} {why}", names[0]))
+                })
+            };
+            // HTTP_PROXY in capitals is a request header in CGI programs, and so never read.
+            let http = read(&["http_proxy", "ALL_PROXY", "all_proxy"])?;
+            let https = read(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
+            let except = match list {
+                Some(_) => except,
+                None => NoProxy::parse(&variable(&["NO_PROXY", "no_proxy"]).unwrap_or_default()),
+            };
+            Ok(ProxyRules { http, https, except })
+        }
+        Some(url) => {
+            let proxy = Proxy::parse(url).map_err(|why| root.mistake("proxy", why))?;
+            Ok(ProxyRules { http: Some(proxy.clone()), https: Some(proxy), except })
+        }
+    }
+}
+
+fn tls_options(root: &Section<'_>) -> Result<TlsOptions, Failure> {
+    let keys =
+        ["roots", "ca_file", "ca_pem", "client_cert_file", "client_cert_pem", "client_key_file", "client_key_pem"];
+    let tls = root.section("tls", &keys)?;
+    let file = |key: &'static str| -> Result<Option<(&'static str, Vec<u8>)>, Failure> {
+        let Some(path) = tls.text(key)? else { return Ok(None) };
+        let pem = std::fs::read(path)
+            .map_err(|error| tls.mistake(key, format!("names a file that cannot be read: {path:?} ({error})")))?;
+        Ok(Some((key, pem)))
+    };
+    let text = |key: &'static str| -> Result<Option<(&'static str, Vec<u8>)>, Failure> {
+        Ok(tls.text(key)?.map(|pem| (key, pem.as_bytes().to_vec())))
+    };
+    let roots = match tls.word("roots", &["bundled", "system"])? {
+        Some("system") => Roots::System,
+        _ => Roots::Bundled,
+    };
+    let extra_roots = [file("ca_file")?, text("ca_pem")?].into_iter().flatten().collect();
+    let chain = text("client_cert_pem")?.or(file("client_cert_file")?);
+    let key = text("client_key_pem")?.or(file("client_key_file")?);
+    let client = match (chain, key) {
+        (Some(chain), Some(key)) => Some([chain, key]),
+        (None, None) => None,
+        (Some((given, _)), None) => return Err(tls.mistake(given, "needs its key: client_key_file or client_key_pem")),
+        (None, Some((given, _))) => {
+            return Err(tls.mistake(given, "needs its certificate: client_cert_file or client_cert_pem"));
+        }
+    };
+    Ok(TlsOptions { roots, extra_roots, client })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, Failure> {
+        Config::read(Some(text), &|_| None)
+    }
+
+    fn mistake(text: &str) -> String {
+        let failure = read(text).err().unwrap_or_else(|| panic!("accepted: {text}"));
+        assert_eq!(failure.status, Status::InvalidArgument, "{text}");
+        failure.message
+    }
+
+    #[test]
+    fn the_path_is_appended_once_and_a_query_kept() {
+        let table = [
+            ("https://h/v1", "https://h/v1/chat/completions"),
+            ("https://h/v1/", "https://h/v1/chat/completions"),
+            ("http://h:81", "http://h:81/chat/completions"),
+            ("https://h/x/chat/completions", "https://h/x/chat/completions"),
+            ("https://h/v1?api-version=2", "https://h/v1/chat/completions?api-version=2"),
+            ("http://[::1]:8080/v1", "http://[::1]:8080/v1/chat/completions"),
+        ];
+        for (base, whole) in table {
+            assert_eq!(endpoint(base).unwrap().to_string(), whole);
+        }
+        for wrong in
+            ["", "h/v1", "https://", "https://user:pass@h/v1", "http://h:99999/v1", "http://h:/v1", "https:///v1"]
+        {
+            assert!(endpoint(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(endpoint("ftp://h/").unwrap_err().0, Status::Unsupported);
+    }
+
+    #[test]
+    fn the_environment_counts_where_the_config_is_silent() {
+        let all = |name: &str| match name {
+            "HELIO_BASE_URL" => Some("http://env/v1".to_owned()),
+            "HELIO_API_KEY" => Some("env-key".to_owned()),
+            "HELICONE_API_KEY" => Some("helicone-key".to_owned()),
+            _ => None,
+        };
+        let config = Config::read(None, &all).unwrap();
+        assert_eq!((config.endpoint.host(), config.api_key.as_deref()), (Some("env"), Some("env-key")));
+        let config = Config::read(Some(r#"{"base_url":"http://own","api_key":"own"}"#), &all).unwrap();
+        assert_eq!((config.endpoint.host(), config.api_key.as_deref()), (Some("own"), Some("own")));
+        let helicones = |name: &str| all(name).filter(|_| name == "HELICONE_API_KEY");
+        let config = Config::read(None, &helicones).unwrap();
+        assert_eq!((config.is_default_endpoint, config.api_key.as_deref()), (true, Some("helicone-key")));
+        let config = Config::read(Some(r#"{"base_url":"http://own"}"#), &helicones).unwrap();
+        assert_eq!((config.is_default_endpoint, config.api_key), (false, None));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_the_nearest_key() {
+        assert!(mistake(r#"{"bas_url":"x"}"#).contains("base_url"));
+        assert!(mistake(r#"{"timeouts":{"conect_ms":1}}"#).contains("timeouts.connect_ms"));
+        assert!(mistake(r#"{"timeouts":{"connect_ms":0}}"#).contains("timeouts.connect_ms"));
+        assert!(mistake(r#"{"limits":{"max_in_flight":true}}"#).contains("whole number"));
+        assert!(mistake(r#"{"retry":{"jitter":2}}"#).contains("from 0 to 1"));
+        assert!(mistake(r#"{"tls":{"ca_file":"/nowhere.pem"}}"#).contains("/nowhere.pem"));
+        assert!(mistake(r#"{"tls":{"client_key_pem":"x"}}"#).contains("needs its certificate"));
+        assert!(!mistake(r#"{"api_key":"secret with blank"}"#).contains("secret"));
+        assert!(!mistake(r#"{"proxy":"ftp://u:secret@p"}"#).contains("secret"));
+    }
+
+    #[test]
+    fn overrides_patch_the_clients_own_and_null_gives_the_default() {
+        let config =
+            read(r#"{"headers":{"A":"1","B":"2"},"timeouts":{"idle_ms":5,"total_ms":7},"retry":{"max_retries":9}}"#)
+                .unwrap();
+        let settings = config
+            .with_overrides(
+                r#"{"headers":{"A":null,"C":"3"},"timeouts":{"idle_ms":null},"retry":{"max_retries":null}}"#,
+            )
+            .unwrap();
+        let names: Vec<_> = settings.headers.keys().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(names, ["b", "c"]);
+        assert_eq!((settings.timeouts.idle, settings.timeouts.total.map(|total| total.as_millis())), (None, Some(7)));
+        assert_eq!(settings.retry.max_retries, 2);
+        assert_eq!(config.settings.retry.max_retries, 9);
+        for fixed in
+            [r#"{"base_url":"x"}"#, r#"{"api_key":null}"#, r#"{"limits":{"max_in_flight":1}}"#, r#"{"proxy":"x"}"#]
+        {
+            assert!(
+                config.with_overrides(fixed).is_err_and(|failure| failure.status == Status::InvalidArgument),
+                "{fixed}"
+            );
+        }
+        assert_eq!(config.with_overrides("[]").err().unwrap().status, Status::InvalidJson);
+    }
+
+    #[test]
+    fn the_proxys_password_is_a_secret() {
+        let config = read(r#"{"proxy":"http://user:pa55word@p:1","api_key":"key-1234"}"#).unwrap();
+        assert!(config.secrets.contains(&"pa55word".to_owned()) && config.secrets.contains(&"key-1234".to_owned()));
+    }
+}

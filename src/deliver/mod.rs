@@ -1,0 +1,72 @@
+//! Handing results to the host.
+//!
+//! In this version there is one way: a blocking call shows its events to a function on the calling thread.
+
+use std::cell::RefCell;
+
+use crate::failure::Failure;
+use crate::status::Status;
+use crate::text::ZString;
+
+/// What an event is; the numbers are part of the C interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum EventKind {
+    /// The server has begun to answer.
+    Response = 1,
+    /// One event of a stream.
+    Chunk = 2,
+    /// The end, once for each request.
+    Done = 3,
+}
+
+/// One event, borrowed for as long as the host looks at it.
+pub struct Event<'a> {
+    /// What it is.
+    pub kind: EventKind,
+    /// Whose it is.
+    pub request: u64,
+    /// JSON.
+    pub data: Option<&'a ZString>,
+    /// Content of choice 0; all of it at the end.
+    pub text: &'a str,
+    /// Reasoning of choice 0; all of it at the end.
+    pub reasoning: &'a str,
+    /// The outcome, at the end.
+    pub status: Status,
+    /// 0 before a response.
+    pub http_status: u16,
+    /// Why it failed, at the end.
+    pub failure: Option<&'a Failure>,
+    /// The evidence, at the end.
+    pub report: Option<&'a str>,
+}
+
+/// The host's side of a delivery.
+pub trait Receiver {
+    /// Show an event. `false`: the host wants no more of this request.
+    fn receive(&mut self, event: &Event<'_>) -> bool;
+}
+
+thread_local! {
+    /// The clients whose callbacks run on this thread, innermost last.
+    static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Run host code on behalf of a client, known by a number of its own.
+pub fn inside<T>(client: usize, host_code: impl FnOnce() -> T) -> T {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            INSIDE.with_borrow_mut(|clients| clients.pop());
+        }
+    }
+    INSIDE.with_borrow_mut(|clients| clients.push(client));
+    let _leave = Leave;
+    host_code()
+}
+
+/// Whether a callback of this client runs on this thread.
+pub fn is_inside(client: usize) -> bool {
+    INSIDE.with_borrow(|clients| clients.contains(&client))
+}

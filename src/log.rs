@@ -1,0 +1,50 @@
+//! Where a client's log lines go: to the host's function, or nowhere.
+
+use std::sync::{Arc, RwLock};
+
+use crate::secrets::Secrets;
+
+/// How loud a line is; the numbers are part of the C interface.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(i32)]
+#[allow(missing_docs)] // the header documents each one
+pub enum Level {
+    Error = 1,
+    Warn = 2,
+    Info = 3,
+    Debug = 4,
+    Trace = 5,
+}
+
+/// Takes a finished line: level, target, message.
+pub type Sink = dyn Fn(Level, &str, &str) + Send + Sync;
+
+/// The log of one client. No global logger is ever installed or used.
+#[derive(Clone)]
+pub struct Log {
+    sink: Option<Arc<Sink>>,
+    level: i32,
+    secrets: Arc<RwLock<Secrets>>,
+}
+
+impl Log {
+    /// A log that writes lines up to `level` to `sink`, with the secrets masked.
+    pub fn new(sink: Option<Arc<Sink>>, level: i32, secrets: Arc<RwLock<Secrets>>) -> Self {
+        Log { sink, level, secrets }
+    }
+
+    /// Write a line; the text is only made if somebody reads it.
+    pub fn write(&self, level: Level, target: &str, message: impl FnOnce() -> String) {
+        let Some(sink) = self.sink.as_ref().filter(|_| level as i32 <= self.level) else {
+            return;
+        };
+        // The lock is given back before the host's code runs.
+        let message = self.mask(message());
+        sink(level, target, &message);
+    }
+
+    /// The text without any secret of this client.
+    pub fn mask(&self, text: String) -> String {
+        self.secrets.read().unwrap_or_else(|poisoned| poisoned.into_inner()).mask(text)
+    }
+}

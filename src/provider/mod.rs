@@ -1,0 +1,51 @@
+//! What to send to whom: the request's headers, and which headers of an answer say something about it.
+//!
+//! One provider so far: any server that speaks OpenAI's chat completions. What only the Helicone gateway knows lies
+//! in [`helicone`]. Request bytes are never touched here.
+
+pub mod helicone;
+
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use ureq::http::{HeaderMap, HeaderValue};
+
+use crate::config::Settings;
+use crate::failure::Failure;
+
+const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("helio/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The headers of a request: ours, Helicone's, and over them what the host set itself.
+pub fn headers(settings: &Settings, api_key: Option<&str>, streams: bool) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::with_capacity(8 + settings.headers.len() + settings.helicone.len());
+    if let Some(key) = api_key {
+        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+            .map_err(|_| Failure::argument("the API key holds a character that HTTP does not allow"))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(USER_AGENT, OUR_NAME);
+    // A stream is read as it comes; packed, it would come in lumps.
+    let (accept, encoding) =
+        if streams { ("text/event-stream, application/json", "identity") } else { ("application/json", "gzip") };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+    for over in [&settings.helicone, &settings.headers] {
+        for (name, value) in over {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    Ok(headers)
+}
+
+/// Whether a header of an answer belongs into the report.
+pub fn is_reported(name: &str) -> bool {
+    const PARTS: [&str; 6] = ["ratelimit", "rate-limit", "request-id", "retry-after", "should-retry", "generation-id"];
+    PARTS.iter().any(|part| name.contains(part)) || helicone::is_reported(name)
+}
+
+/// The server's own name for the request.
+pub fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let names = ["x-request-id", "request-id", helicone::ID_HEADER];
+    names.iter().find_map(|name| headers.get(*name)).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,269 @@
+//! Server-sent events: bytes into events, by the rules of the WHATWG HTML standard, section 9.2.6, over any split.
+//!
+//! This module knows lines and fields, not what an event means. It keeps no comment and no field but `data` and
+//! `event`, and nothing larger than its limit. Two things go beyond the standard, because real servers do them: a
+//! field named `error` is an event of that type (older llama.cpp), and a line that begins with `{` is an event of
+//! its own (lemonade). What is left unfinished at the end is shown to the caller, who may know better than to drop it.
+
+/// What an event calls itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// No type, or one that says nothing of an error.
+    Message,
+    /// `event: error`, or a field named `error`.
+    Error,
+    /// JSON on a line of its own, without a field name.
+    Bare,
+}
+
+/// A line or an event is larger than the limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooLarge;
+
+/// Cuts a stream of bytes into events.
+pub struct Events {
+    limit: usize,
+    line: Vec<u8>, // the beginning of a line whose end has not come
+    length: usize, // of the line so far, also where it is not kept
+    after_cr: bool,
+    data: Vec<u8>,
+    has_data: bool,
+    kind: Kind,
+}
+
+impl Events {
+    /// No line and no event may be larger than `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Events {
+            limit,
+            line: Vec::new(),
+            length: 0,
+            after_cr: false,
+            data: Vec::new(),
+            has_data: false,
+            kind: Kind::Message,
+        }
+    }
+
+    /// Read on until an event is whole. Takes what it used off the front of `input`; `None`: it wants more.
+    /// The data of the event is swapped into `data`, whose buffer is used again.
+    pub fn next(&mut self, input: &mut &[u8], data: &mut Vec<u8>) -> Result<Option<Kind>, TooLarge> {
+        while !input.is_empty() {
+            if self.after_cr {
+                self.after_cr = false;
+                if input[0] == b'\n' {
+                    *input = &input[1..];
+                    continue;
+                }
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', input) else {
+                self.keep(input)?;
+                *input = &[];
+                return Ok(None);
+            };
+            self.after_cr = input[end] == b'\r';
+            let (rest, whole) = (&input[end + 1..], &input[..end]);
+            let event = if self.length == 0 {
+                if whole.len() > self.limit {
+                    return Err(TooLarge);
+                }
+                self.take_line(whole)?
+            } else {
+                self.keep(whole)?;
+                let line = std::mem::take(&mut self.line);
+                let event = self.take_line(&line)?;
+                self.line = line;
+                self.line.clear();
+                self.length = 0;
+                event
+            };
+            *input = rest;
+            if let Some(kind) = event {
+                self.hand_over(data);
+                return Ok(Some(kind));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The stream has ended: the event that was not finished, if there is one.
+    pub fn rest(&mut self, data: &mut Vec<u8>) -> Option<Kind> {
+        if self.length > 0 {
+            let line = std::mem::take(&mut self.line);
+            self.length = 0;
+            if let Ok(Some(kind)) = self.take_line(&line) {
+                self.hand_over(data);
+                return Some(kind);
+            }
+        }
+        let kind = self.kind;
+        self.has_data.then(|| {
+            self.hand_over(data);
+            kind
+        })
+    }
+
+    fn hand_over(&mut self, data: &mut Vec<u8>) {
+        data.clear();
+        std::mem::swap(data, &mut self.data);
+        self.has_data = false;
+        self.kind = Kind::Message;
+    }
+
+    /// Keep the beginning of a line; of a comment only its length.
+    fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
+        self.length += part.len();
+        if self.length > self.limit {
+            return Err(TooLarge);
+        }
+        if self.line.first().or(part.first()) != Some(&b':') {
+            self.line.extend_from_slice(part);
+        } else if self.line.is_empty() {
+            self.line.push(b':');
+        }
+        Ok(())
+    }
+
+    /// A whole line; the type of the event that it ends, if it ends one.
+    fn take_line(&mut self, line: &[u8]) -> Result<Option<Kind>, TooLarge> {
+        let Some(first) = line.first() else {
+            let kind = std::mem::replace(&mut self.kind, Kind::Message);
+            return Ok(self.has_data.then_some(kind));
+        };
+        if *first == b'{' && !self.has_data {
+            self.append(line)?;
+            return Ok(Some(Kind::Bare));
+        }
+        let (name, value) = match memchr::memchr(b':', line) {
+            Some(0) => return Ok(None),
+            Some(at) => (&line[..at], line[at + 1..].strip_prefix(b" ").unwrap_or(&line[at + 1..])),
+            None => (line, &line[..0]),
+        };
+        match name {
+            b"data" => self.append(value)?,
+            b"error" => {
+                self.append(value)?;
+                self.kind = Kind::Error;
+            }
+            b"event" => self.kind = if value == b"error" { Kind::Error } else { Kind::Message },
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn append(&mut self, value: &[u8]) -> Result<(), TooLarge> {
+        if self.data.len() + usize::from(self.has_data) + value.len() > self.limit {
+            return Err(TooLarge);
+        }
+        if self.has_data {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
+        self.has_data = true;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All events of a stream that comes in these pieces, and what is left at its end.
+    fn read(pieces: &[&[u8]]) -> (Vec<(Kind, String)>, Option<String>) {
+        let (mut events, mut data, mut seen) = (Events::new(1 << 20), Vec::new(), Vec::new());
+        for piece in pieces {
+            let mut input = *piece;
+            while let Some(kind) = events.next(&mut input, &mut data).unwrap() {
+                seen.push((kind, String::from_utf8_lossy(&data).into_owned()));
+            }
+            assert!(input.is_empty());
+        }
+        let rest = events.rest(&mut data).map(|_| String::from_utf8_lossy(&data).into_owned());
+        (seen, rest)
+    }
+
+    fn messages(texts: &[&str]) -> Vec<(Kind, String)> {
+        texts.iter().map(|text| (Kind::Message, text.to_string())).collect()
+    }
+
+    #[test]
+    fn the_standards_own_examples() {
+        assert_eq!(read(&[b"data: YHOO\ndata: +2\ndata: 10\n\n"]).0, messages(&["YHOO\n+2\n10"]));
+        let four = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
+        assert_eq!(read(&[four]).0, messages(&["first event", "second event", " third event"]));
+        assert_eq!(read(&[b"data\n\ndata\ndata\n\ndata:"]), (messages(&["", "\n"]), Some(String::new())));
+        assert_eq!(read(&[b"data:test\n\ndata: test\n\n"]).0, messages(&["test", "test"]));
+    }
+
+    #[test]
+    fn every_split_of_every_line_end_gives_the_same_events() {
+        for eol in ["\n", "\r", "\r\n"] {
+            let text = [
+                ": c",
+                "data: {\"a\":\"ü€\"}",
+                "",
+                "event: x",
+                "data: one",
+                "data: two",
+                "other: 1",
+                "",
+                "",
+                "data: last",
+                "",
+                "",
+            ]
+            .join(eol);
+            let bytes = text.as_bytes();
+            let expected = messages(&["{\"a\":\"ü€\"}", "one\ntwo", "last"]);
+            for cut in 0..=bytes.len() {
+                assert_eq!(read(&[&bytes[..cut], &bytes[cut..]]).0, expected, "{eol:?} cut at {cut}");
+            }
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            assert_eq!(read(&single).0, expected, "{eol:?} byte by byte");
+        }
+    }
+
+    #[test]
+    fn a_lone_cr_ends_a_line_without_waiting_for_more() {
+        assert_eq!(read(&[b"data: a\r\r"]).0, messages(&["a"]));
+    }
+
+    #[test]
+    fn an_event_without_data_is_none() {
+        assert_eq!(read(&[b"event: ping\n\nid: 7\n\nretry: 1\n\ndata: x\n\n"]).0, messages(&["x"]));
+    }
+
+    #[test]
+    fn errors_are_told_by_type_by_field_and_by_bare_json() {
+        assert_eq!(read(&[b"event: error\ndata: no\n\n"]).0, [(Kind::Error, "no".into())]);
+        assert_eq!(read(&[b"error: {\"code\":500}\n\n"]).0, [(Kind::Error, "{\"code\":500}".into())]);
+        assert_eq!(read(&[b"data: a\n\n{\"error\":1}\ndata: b\n\n"]).0.len(), 3);
+        // The type belongs to one event only.
+        assert_eq!(read(&[b"event: error\n\ndata: fine\n\n"]).0, messages(&["fine"]));
+    }
+
+    #[test]
+    fn what_is_unfinished_at_the_end_is_told() {
+        assert_eq!(read(&[b"data: a\n\ndata: [DONE]"]), (messages(&["a"]), Some("[DONE]".into())));
+        assert_eq!(read(&[b"data: a\n"]), (vec![], Some("a".into())));
+        assert_eq!(read(&[b"data: a\n\n: comm"]), (messages(&["a"]), None));
+    }
+
+    #[test]
+    fn limits_hold_for_lines_events_and_what_is_thrown_away() {
+        for endless in [&b"data: "[..], b": ", b"unknown", b"unknown: "] {
+            let (mut events, mut data) = (Events::new(100), Vec::new());
+            let mut result = events.next(&mut &endless[..], &mut data);
+            for _ in 0..20 {
+                result = result.and_then(|_| events.next(&mut &b"xxxxxxxxxx"[..], &mut data));
+            }
+            assert_eq!(result, Err(TooLarge));
+            assert!(events.line.capacity() <= 200);
+        }
+        let (mut events, mut data) = (Events::new(100), Vec::new());
+        let many = b"data: 0123456789\n".repeat(20);
+        assert_eq!(events.next(&mut &many[..], &mut data), Err(TooLarge));
+        let exact = [&b"data:"[..], &[b'x'; 95], b"\n\n"].concat();
+        assert_eq!(Events::new(100).next(&mut &exact[..], &mut data), Ok(Some(Kind::Message)));
+    }
+}

@@ -1,0 +1,130 @@
+//! Text for C: UTF-8 with a NUL behind it that the length does not count, and small helpers for text.
+
+/// A string that is followed by a NUL byte wherever its pointer goes.
+#[derive(Clone, Debug)]
+pub struct ZString {
+    bytes: String, // ends in NUL, always
+}
+
+impl Default for ZString {
+    fn default() -> Self {
+        ZString::from(String::new())
+    }
+}
+
+impl From<String> for ZString {
+    fn from(mut text: String) -> Self {
+        text.push('\0');
+        ZString { bytes: text }
+    }
+}
+
+impl ZString {
+    /// The text, without its NUL.
+    pub fn as_str(&self) -> &str {
+        &self.bytes[..self.len()]
+    }
+
+    /// Bytes of the text, the NUL not counted.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - 1
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// For C: `len()` bytes and a NUL.
+    pub fn as_ptr(&self) -> *const std::ffi::c_char {
+        self.bytes.as_ptr().cast()
+    }
+
+    /// Replace the text by what `write` appends; the buffer is kept.
+    pub fn rewrite(&mut self, write: impl FnOnce(&mut String)) {
+        self.bytes.clear();
+        write(&mut self.bytes);
+        self.bytes.push('\0');
+    }
+
+    /// The text as an ordinary string.
+    pub fn into_string(self) -> String {
+        let mut text = self.bytes;
+        text.pop();
+        text
+    }
+}
+
+/// Bytes as text; what is not UTF-8 becomes U+FFFD, as the event-stream standard says.
+pub fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
+}
+
+/// At most `limit` bytes of the text, cut at a character and marked where it was cut.
+pub fn excerpt(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+/// The candidate that is most like `word`, if one is like it at all.
+pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let best = candidates.iter().min_by_key(|candidate| distance(word, candidate))?;
+    (distance(word, best) <= best.len().max(word.len()).div_ceil(2)).then_some(best)
+}
+
+/// Edits (insert, delete, replace) between two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zstring_ends_in_nul_that_its_length_does_not_count() {
+        let mut text = ZString::from("häh".to_owned());
+        assert_eq!((text.len(), text.as_str(), text.bytes.as_bytes()[4]), (4, "häh", 0));
+        text.rewrite(|buffer| buffer.push_str("other"));
+        assert_eq!(text.as_str(), "other");
+        assert_eq!(text.into_string(), "other");
+        assert!(ZString::default().is_empty());
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_stranger_is_not() {
+        let keys = ["timeouts", "retry", "base_url", "max_in_flight"];
+        assert_eq!(nearest("timeout", &keys), Some("timeouts"));
+        assert_eq!(nearest("bas_url", &keys), Some("base_url"));
+        assert_eq!(nearest("max_inflight", &keys), Some("max_in_flight"));
+        assert_eq!(nearest("zzzzzzzzzzzzzzz", &keys), None);
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters() {
+        assert_eq!(excerpt("äöü", 3), "ä…");
+        assert_eq!(excerpt("abc", 3), "abc");
+    }
+
+    #[test]
+    fn broken_utf8_becomes_replacement_characters() {
+        assert_eq!(lossy(b"a\xffb".to_vec()), "a\u{FFFD}b");
+    }
+}

@@ -1,0 +1,151 @@
+//! The buffers of a lane: nothing while idle, small while a stream trickles, larger while an answer floods.
+
+use ureq::unversioned::transport::Buffers;
+
+const INPUT_START: usize = 8 * 1024;
+const INPUT_MOST: usize = 64 * 1024;
+const OUTPUT_START: usize = 8 * 1024;
+/// Output is gathered up to here, so that head and body leave in one send.
+pub(super) const OUTPUT_MOST: usize = 64 * 1024;
+
+/// Input that grows when reads fill it, and output that is gathered until it is flushed.
+#[derive(Default)]
+pub(super) struct Elastic {
+    input: Vec<u8>,
+    start: usize, // input[start..end] was received and is not consumed
+    end: usize,
+    progress: bool,
+    output: Vec<u8>,
+    gathered: usize, // output[..gathered] waits to be sent
+}
+
+impl Elastic {
+    /// Give the memory back, if nothing is in it.
+    pub fn relax(&mut self) {
+        if self.start == self.end {
+            self.input = Vec::new();
+            (self.start, self.end) = (0, 0);
+        }
+        if self.gathered == 0 {
+            self.output = Vec::new();
+        }
+    }
+
+    /// Give the output's memory back: the request is sent.
+    pub fn relax_output(&mut self) {
+        if self.gathered == 0 {
+            self.output = Vec::new();
+        }
+    }
+
+    /// `amount` more bytes of the output wait to be sent.
+    pub fn gather(&mut self, amount: usize) {
+        self.gathered += amount;
+    }
+
+    /// What waits to be sent.
+    pub fn gathered(&self) -> &[u8] {
+        &self.output[..self.gathered]
+    }
+
+    /// All of it was sent, or never will be.
+    pub fn sent(&mut self) {
+        self.gathered = 0;
+    }
+
+    /// Bytes came before ureq asked for them: it may use them when it does.
+    pub fn came_early(&mut self) {
+        self.progress = true;
+    }
+}
+
+impl Buffers for Elastic {
+    fn output(&mut self) -> &mut [u8] {
+        let free = self.output.len() - self.gathered;
+        if free < OUTPUT_START / 2 {
+            let wanted = if self.output.is_empty() { OUTPUT_START } else { self.gathered + OUTPUT_MOST };
+            self.output.resize(wanted, 0);
+        }
+        &mut self.output[self.gathered..]
+    }
+
+    fn input(&self) -> &[u8] {
+        &self.input[self.start..self.end]
+    }
+
+    fn input_append_buf(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.input.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        let free = self.input.len() - self.end;
+        if free < INPUT_START / 2 {
+            self.input.resize((self.input.len() * 2).max(INPUT_START), 0);
+        }
+        &mut self.input[self.end..]
+    }
+
+    fn input_appended(&mut self, amount: usize) {
+        self.end += amount;
+        if self.end == self.input.len() && self.input.len() < INPUT_MOST {
+            // A read filled it: more is coming than it holds.
+            self.input.resize(self.input.len() * 2, 0);
+        }
+    }
+
+    fn input_consume(&mut self, amount: usize) {
+        self.progress = amount > 0;
+        self.start += amount;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
+        self.output();
+        self.input_append_buf();
+        (&mut self.input[self.end..], &mut self.output[self.gathered..])
+    }
+
+    fn can_use_input(&self) -> bool {
+        self.end > self.start && self.progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_grows_for_what_is_not_consumed_and_is_given_back_when_empty() {
+        let mut buffers = Elastic::default();
+        for round in 0..40u8 {
+            let room = buffers.input_append_buf();
+            room[..1000].fill(round);
+            buffers.input_appended(1000);
+        }
+        assert_eq!(buffers.input().len(), 40_000);
+        assert_eq!((buffers.input()[999], buffers.input()[1000]), (0, 1));
+        buffers.input_consume(39_999);
+        assert!(buffers.can_use_input());
+        buffers.relax();
+        assert_eq!(buffers.input(), [39]);
+        buffers.input_consume(1);
+        buffers.relax();
+        assert_eq!(buffers.input.capacity(), 0);
+    }
+
+    #[test]
+    fn head_and_body_are_gathered_behind_each_other() {
+        let mut buffers = Elastic::default();
+        buffers.output()[..4].copy_from_slice(b"head");
+        buffers.gather(4);
+        let (_, output) = buffers.tmp_and_output();
+        output[..4].copy_from_slice(b"body");
+        buffers.gather(4);
+        assert_eq!(buffers.gathered(), b"headbody");
+        buffers.sent();
+        assert!(buffers.gathered().is_empty());
+    }
+}

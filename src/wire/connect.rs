@@ -1,0 +1,241 @@
+//! Opening a connection: name, TCP, proxy, TLS, each of them ended at once by a stop.
+//!
+//! Name and TCP wait on the internal runtime; from the first byte on the socket is blocking and the brake shuts it down.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use ureq::unversioned::transport::{ConnectionDetails, Connector};
+
+use super::lane::{Lane, Socket};
+use super::names::Names;
+use super::proxy::{Proxy, Target};
+use super::slot::{self, Slot, Times};
+use super::stop::Reason;
+use super::{WireError, WireOptions, tls};
+use crate::status::Status;
+
+/// The next address is tried beside the one before when that has not answered for so long (RFC 8305).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// ureq's connector of one client.
+pub(super) struct LaneConnector {
+    options: WireOptions,
+    names: Names,
+}
+
+impl std::fmt::Debug for LaneConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LaneConnector")
+    }
+}
+
+impl Connector<()> for LaneConnector {
+    type Out = Lane;
+
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Lane>, ureq::Error> {
+        let slot = slot::current().ok_or(ureq::Error::ConnectionFailed)?;
+        slot.connecting();
+        self.open(details, &slot).map(Some).map_err(|failure| {
+            slot.fail(failure);
+            ureq::Error::ConnectionFailed
+        })
+    }
+}
+
+impl LaneConnector {
+    pub fn new(options: WireOptions) -> Self {
+        let names = Names::new(options.stuck_lookups.clone());
+        LaneConnector { options, names }
+    }
+
+    fn open(&self, details: &ConnectionDetails, slot: &Arc<Slot>) -> Result<Lane, WireError> {
+        let secure = details.needs_tls();
+        let authority = details.uri.authority();
+        let host = authority.map_or("", |authority| authority.host()).to_owned();
+        let port = authority.and_then(|authority| authority.port_u16()).unwrap_or(if secure { 443 } else { 80 });
+        let target = Target { host, port };
+        let mut times = Times::default();
+        let result = match self.options.proxy.for_target(&target, secure) {
+            None => self.tcp(&target, slot, &mut times).map(|socket| Lane::new(socket, slot.clone())),
+            Some(proxy) => self.through(proxy, &target, slot, &mut times),
+        };
+        let result =
+            result.and_then(|lane| if secure { self.secure(lane, &target.host, slot, &mut times) } else { Ok(lane) });
+        slot.set_times(times);
+        result
+    }
+
+    /// TCP to a host by name or address.
+    fn tcp(&self, target: &Target, slot: &Arc<Slot>, times: &mut Times) -> Result<Arc<Socket>, WireError> {
+        let started = Instant::now();
+        let found = self.wait(slot, self.names.addresses(&target.host, target.port, started))?;
+        times.dns = started.elapsed();
+        let addresses = found.map_err(|error| {
+            let hint = if error.temporary { "the name server may be down" } else { "check the spelling of base_url" };
+            let message = format!("the name {} has no address ({}): {hint}", target.host, error.message);
+            WireError::new(Status::Dns, message).retryable(error.temporary)
+        })?;
+        let started = Instant::now();
+        let connected = self.wait(slot, connect_any(addresses))?;
+        times.connect = started.elapsed();
+        match connected.and_then(blocking) {
+            Ok(stream) => {
+                let socket = Socket::new(stream);
+                slot.stop().hold(&socket);
+                Ok(socket)
+            }
+            Err(error) => {
+                self.names.forget(&target.host, target.port);
+                Err(not_connected(target, &error))
+            }
+        }
+    }
+
+    /// A tunnel through a proxy; whatever goes wrong until it says "connected" is the proxy's.
+    fn through(&self, proxy: &Proxy, target: &Target, slot: &Arc<Slot>, times: &mut Times) -> Result<Lane, WireError> {
+        let of_proxy = |error: WireError| {
+            if error.status == Status::Internal {
+                return error;
+            }
+            let retryable = error.status == Status::Connect;
+            WireError::new(Status::Proxy, format!("the proxy cannot be used: {}", error.message)).retryable(retryable)
+        };
+        let resolved = if proxy.looks_names_up_here() {
+            let found = self.wait(slot, self.names.addresses(&target.host, target.port, Instant::now()))?;
+            let addresses = found.map_err(|error| {
+                let message = format!(
+                    "the name {} has no address ({}), and the proxy was not to look it up",
+                    target.host, error.message
+                );
+                WireError::new(Status::Dns, message).retryable(error.temporary)
+            })?;
+            addresses.first().copied()
+        } else {
+            None
+        };
+        let socket = self.tcp(proxy.address(), slot, times).map_err(of_proxy)?;
+        let started = Instant::now();
+        let tunnel = proxy.open_tunnel(socket.stream(), target, resolved);
+        times.connect += started.elapsed();
+        tunnel.map_err(|failure| {
+            WireError::new(Status::Proxy, format!("the proxy {} {}", proxy.address(), failure.why))
+                .retryable(failure.retryable)
+        })?;
+        Ok(Lane::new(socket, slot.clone()))
+    }
+
+    fn secure(&self, mut lane: Lane, host: &str, slot: &Arc<Slot>, times: &mut Times) -> Result<Lane, WireError> {
+        let started = Instant::now();
+        let connection = self.options.tls.connection(host).map_err(|why| WireError::new(Status::Tls, why))?;
+        let result = lane.handshake(connection);
+        times.tls = started.elapsed();
+        match result {
+            Ok(()) => Ok(lane),
+            Err(error) => Err(match tls::of_io(&error) {
+                Some(cause) => WireError::new(Status::Tls, tls::explain(slot.peer(), cause)),
+                None => {
+                    let message = format!("{} closed the connection in the TLS handshake ({error})", slot.peer());
+                    WireError::new(Status::Tls, message).retryable(true)
+                }
+            }),
+        }
+    }
+
+    /// Wait on the runtime for something, or for the stop.
+    fn wait<T>(&self, slot: &Slot, work: impl Future<Output = T>) -> Result<T, WireError> {
+        self.options.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                reason = slot.stop().pulled() => Err(stopped(reason)),
+                result = work => Ok(result),
+            }
+        })
+    }
+}
+
+/// The call knows its own reason; this text is never seen.
+fn stopped(reason: Reason) -> WireError {
+    WireError::new(Status::Internal, format!("stopped: {reason:?}"))
+}
+
+fn blocking(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn not_connected(target: &Target, error: &io::Error) -> WireError {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+            WireError::new(Status::Internal, format!("the system refused a socket: {error}"))
+        }
+        _ => {
+            let hint = match error.kind() {
+                io::ErrorKind::ConnectionRefused => ": nothing listens there, check host and port of base_url",
+                _ => "",
+            };
+            WireError::new(Status::Connect, format!("no connection to {target} ({error}){hint}")).retryable(true)
+        }
+    }
+}
+
+/// The first of these addresses that answers; each has a start of `STAGGER` over the next.
+async fn connect_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    if let [only] = addresses[..] {
+        return TcpStream::connect(only).await;
+    }
+    let mut left = alternate(addresses).into_iter();
+    let mut tries = JoinSet::new();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        if let Some(address) = left.next() {
+            tries.spawn(TcpStream::connect(address));
+        }
+        let more = left.len() > 0;
+        tokio::select! {
+            Some(result) = tries.join_next() => match result {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(error) => last = io::Error::other(error),
+            },
+            _ = tokio::time::sleep(STAGGER), if more => {}
+            else => return Err(last),
+        }
+    }
+}
+
+/// IPv6 and IPv4 in turn, beginning with the system's first choice.
+fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let longest = one.len().max(other.len());
+    (0..longest).flat_map(|at| [one.get(at).copied(), other.get(at).copied()]).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let parse = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let mixed = parse(&["[::1]:1", "[::2]:1", "1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1"]);
+        let turns = parse(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "1.1.1.3:1"]);
+        assert_eq!(alternate(mixed), turns);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_does_not_hide_one_that_answers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let stream = connect_any(vec![closed, listener.local_addr().unwrap()]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+        assert_eq!(connect_any(vec![closed, closed]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

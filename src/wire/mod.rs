@@ -1,0 +1,173 @@
+//! The wire: how bytes travel. ureq does all of HTTP; the sockets, names, TLS and proxies below it are ours, so
+//! that every phase can be cancelled at once and a stream costs a few kilobytes.
+//!
+//! One exchange has a [`Slot`]: through it the call stops the exchange, and learns afterwards what happened.
+//! The wire knows nothing of chat completions, retries or hosts.
+
+mod buffers;
+mod connect;
+mod lane;
+mod names;
+mod proxy;
+mod slot;
+mod stop;
+mod tls;
+
+use std::sync::Arc;
+
+use ureq::http;
+
+pub use lane::Socket;
+pub use proxy::{NoProxy, Proxy, ProxyRules, ProxyScheme};
+pub use slot::{End, Slot, Times};
+pub use stop::{Deadline, Reason, Stop};
+pub use tls::{Roots, TlsFailure, TlsOptions, TlsSetup};
+
+use crate::status::Status;
+
+/// How many idle connections are kept, and for how long. Edges close idle connections after 60 s or more.
+const IDLE_CONNECTIONS: usize = 256;
+const IDLE_AGE: std::time::Duration = std::time::Duration::from_secs(50);
+
+/// What a client's wire is made of.
+pub struct WireOptions {
+    /// TLS, ready to use.
+    pub tls: TlsSetup,
+    /// Which proxy for which host.
+    pub proxy: ProxyRules,
+    /// The internal runtime: connecting and look-ups wait on it.
+    pub runtime: tokio::runtime::Handle,
+    /// Look-ups that nobody waits for any more.
+    pub stuck_lookups: Arc<std::sync::atomic::AtomicUsize>,
+    /// The largest response head, in bytes.
+    pub max_head_bytes: u64,
+}
+
+/// One client's connections.
+pub struct Wire {
+    agent: ureq::Agent,
+    max_head_bytes: u64,
+}
+
+/// One request, ready to be sent.
+pub struct Outgoing<'a> {
+    /// Where to.
+    pub uri: http::Uri,
+    /// All headers but `Host` and `Content-Length`.
+    pub headers: http::HeaderMap,
+    /// The bytes, sent as they are.
+    pub body: &'a [u8],
+    /// The largest response head for this request, in bytes.
+    pub max_head_bytes: u64,
+    /// Never take a connection from the pool.
+    pub fresh: bool,
+}
+
+/// The head of an answer, and its body still to be read.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, decoded where the body is.
+    pub headers: http::HeaderMap,
+    /// The body, framing and gzip removed.
+    pub body: ureq::BodyReader<'static>,
+    /// The connection it comes on, if it is still there.
+    pub socket: Option<Arc<Socket>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct WireError {
+    /// The outcome for the host.
+    pub status: Status,
+    /// A sentence.
+    pub message: String,
+    /// Whether the contract's table allows another attempt.
+    pub retryable: bool,
+    /// The connection came from the pool and died before a byte of the answer: one replay is free.
+    pub stale: bool,
+}
+
+impl WireError {
+    fn new(status: Status, message: impl Into<String>) -> Self {
+        WireError { status, message: message.into(), retryable: false, stale: false }
+    }
+
+    fn retryable(mut self, yes: bool) -> Self {
+        self.retryable = yes;
+        self
+    }
+}
+
+impl Wire {
+    /// A wire with no connection yet.
+    pub fn new(options: WireOptions) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .max_idle_connections(IDLE_CONNECTIONS)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS)
+            .max_idle_age(IDLE_AGE)
+            .max_response_header_size(usize::try_from(options.max_head_bytes).unwrap_or(usize::MAX))
+            .build();
+        let max_head_bytes = options.max_head_bytes;
+        let connector = connect::LaneConnector::new(options);
+        Wire { agent: ureq::Agent::with_parts(config, connector, names::LookUpLater), max_head_bytes }
+    }
+
+    /// Send a request and wait for the head of its answer, on this thread.
+    pub fn send(&self, outgoing: Outgoing<'_>, slot: &Arc<Slot>) -> Result<Answer, WireError> {
+        let mut request = http::Request::new(outgoing.body);
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = outgoing.uri;
+        *request.headers_mut() = outgoing.headers;
+        if outgoing.fresh || outgoing.max_head_bytes != self.max_head_bytes {
+            let limit = usize::try_from(outgoing.max_head_bytes).unwrap_or(usize::MAX);
+            let mut config = self.agent.configure_request(request).max_response_header_size(limit);
+            if outgoing.fresh {
+                // Idle connections of this host are put away: the one before was dead, and they are as old.
+                config = config.max_idle_age(std::time::Duration::ZERO);
+            }
+            request = config.build();
+        }
+        let result = slot::with_current(slot, || self.agent.run(request));
+        match result {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                slot.head_arrived();
+                let socket = slot.stop().socket();
+                Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.into_reader(), socket })
+            }
+            Err(error) => Err(explain(error, slot, outgoing.max_head_bytes)),
+        }
+    }
+}
+
+/// ureq's error as one of the contract.
+fn explain(error: ureq::Error, slot: &Slot, max_head_bytes: u64) -> WireError {
+    if let Some(known) = slot.take_failure() {
+        return known;
+    }
+    let peer = slot.peer();
+    match error {
+        ureq::Error::LargeResponseHeader(..) => WireError::new(
+            Status::TooLarge,
+            format!("the response head of {peer} is larger than limits.max_head_bytes ({max_head_bytes}): raise it"),
+        ),
+        ureq::Error::Protocol(ureq_error) if ureq_error.to_string().contains("too many headers") => WireError::new(
+            Status::TooLarge,
+            format!("the response head of {peer} has more than 128 fields, which cannot be raised"),
+        ),
+        ureq::Error::Io(io) => match tls::of_io(&io) {
+            Some(tls) => WireError::new(Status::Tls, format!("{peer} ended TLS instead of answering: {tls}")),
+            None => WireError {
+                status: Status::Network,
+                message: format!("{peer} closed the connection before it answered ({io})"),
+                retryable: true,
+                stale: slot.was_stale(),
+            },
+        },
+        other => WireError::new(Status::Protocol, format!("{peer} did not answer in HTTP/1.1: {other}")),
+    }
+}

@@ -1,0 +1,321 @@
+//! Proxies: HTTP and HTTPS targets by CONNECT, SOCKS5 with names looked up here or there. Both are spoken on the raw
+//! socket before TLS, so that what comes through a proxy is a lane like any other.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+
+use base64::Engine;
+use ureq::http::Uri;
+
+/// A proxy's answer to CONNECT is short; more is nonsense.
+const HEAD_MOST: usize = 16 * 1024;
+
+/// A host by name or address, and a port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// As in a URL: IPv6 in brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// Which protocol a proxy speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyScheme {
+    /// HTTP, always by CONNECT.
+    Http,
+    /// SOCKS5, the name looked up here.
+    Socks5,
+    /// SOCKS5, the name looked up there.
+    Socks5h,
+}
+
+/// One proxy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    scheme: ProxyScheme,
+    address: Target,
+    login: Option<(String, String)>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.scheme, self.address)
+    }
+}
+
+/// Why there is no tunnel.
+pub(super) struct TunnelError {
+    /// Goes on after "the proxy host:port".
+    pub why: String,
+    pub retryable: bool,
+}
+
+impl From<io::Error> for TunnelError {
+    fn from(error: io::Error) -> Self {
+        TunnelError { why: format!("broke the connection off ({error})"), retryable: false }
+    }
+}
+
+fn refused<T>(why: impl Into<String>) -> Result<T, TunnelError> {
+    Err(TunnelError { why: why.into(), retryable: false })
+}
+
+impl Proxy {
+    /// A proxy by its URL. The error never repeats the URL: it may hold a password.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let uri: Uri = url.parse().map_err(|_| "is no URL".to_owned())?;
+        let (scheme, default_port) = match uri.scheme_str() {
+            Some("http") => (ProxyScheme::Http, 80),
+            Some("socks5") => (ProxyScheme::Socks5, 1080),
+            Some("socks5h") => (ProxyScheme::Socks5h, 1080),
+            Some(other) => return Err(format!("has the scheme {other:?}, but http, socks5 or socks5h is possible")),
+            None => return Err("has no scheme".to_owned()),
+        };
+        let authority = uri.authority().ok_or("has no host")?;
+        if authority.host().is_empty() {
+            return Err("has no host".to_owned());
+        }
+        let address = Target { host: authority.host().to_owned(), port: authority.port_u16().unwrap_or(default_port) };
+        let login = authority.as_str().rsplit_once('@').map(|(info, _)| {
+            let (user, password) = info.split_once(':').unwrap_or((info, ""));
+            (percent_decoded(user), percent_decoded(password))
+        });
+        Ok(Proxy { scheme, address, login })
+    }
+
+    /// What must never be read anywhere: the password, and what carries it.
+    pub fn secrets(&self) -> Vec<String> {
+        let Some((user, password)) = &self.login else {
+            return Vec::new();
+        };
+        vec![password.clone(), base64(format!("{user}:{password}").as_bytes())]
+    }
+
+    pub(super) fn address(&self) -> &Target {
+        &self.address
+    }
+
+    pub(super) fn looks_names_up_here(&self) -> bool {
+        self.scheme == ProxyScheme::Socks5
+    }
+
+    /// Ask the proxy, over a fresh connection to it, for a tunnel to the target.
+    pub(super) fn open_tunnel(
+        &self,
+        stream: &TcpStream,
+        target: &Target,
+        resolved: Option<SocketAddr>,
+    ) -> Result<(), TunnelError> {
+        match self.scheme {
+            ProxyScheme::Http => self.connect_method(stream, target),
+            ProxyScheme::Socks5 | ProxyScheme::Socks5h => self.socks5(stream, target, resolved),
+        }
+    }
+
+    /// RFC 9110, 9.3.6.
+    fn connect_method(&self, mut stream: &TcpStream, target: &Target) -> Result<(), TunnelError> {
+        let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+        if let Some((user, password)) = &self.login {
+            let login = base64(format!("{user}:{password}").as_bytes());
+            request.push_str(&format!("Proxy-Authorization: Basic {login}\r\n"));
+        }
+        request.push_str("\r\n");
+        stream.write_all(request.as_bytes())?;
+        let head = read_head(stream)?;
+        let line = head.lines().next().unwrap_or_default();
+        let status =
+            line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse::<u16>().ok());
+        match status {
+            Some(200..=299) => Ok(()),
+            Some(407) => refused("wants a user name and password (407): put the right ones into the proxy's URL"),
+            Some(code) => Err(TunnelError {
+                why: format!("refused the tunnel to {target} with status {code}"),
+                retryable: (502..=504).contains(&code),
+            }),
+            None => refused("did not answer in HTTP: is it another kind of proxy?"),
+        }
+    }
+
+    /// RFC 1928 and RFC 1929.
+    fn socks5(&self, mut stream: &TcpStream, target: &Target, resolved: Option<SocketAddr>) -> Result<(), TunnelError> {
+        const NO_LOGIN: u8 = 0;
+        const PASSWORD: u8 = 2;
+        let methods: &[u8] = if self.login.is_some() { &[5, 2, NO_LOGIN, PASSWORD] } else { &[5, 1, NO_LOGIN] };
+        stream.write_all(methods)?;
+        let mut choice = [0u8; 2];
+        stream.read_exact(&mut choice)?;
+        match (choice, &self.login) {
+            ([5, NO_LOGIN], _) => {}
+            ([5, PASSWORD], Some((user, password))) => {
+                let mut login = vec![1u8];
+                for part in [user, password] {
+                    let Ok(length) = u8::try_from(part.len()) else {
+                        return refused("cannot take a user name or password of more than 255 bytes");
+                    };
+                    login.push(length);
+                    login.extend_from_slice(part.as_bytes());
+                }
+                stream.write_all(&login)?;
+                let mut verdict = [0u8; 2];
+                stream.read_exact(&mut verdict)?;
+                if verdict[1] != 0 {
+                    return refused("does not accept the user name and password of its URL");
+                }
+            }
+            ([5, _], None) => return refused("wants a user name and password: put them into its URL"),
+            ([5, _], Some(_)) => return refused("accepts no way to log in that helio knows"),
+            _ => return refused("did not answer in SOCKS5: is it another kind of proxy?"),
+        }
+        stream.write_all(&socks5_request(target, resolved)?)?;
+        let mut head = [0u8; 4];
+        stream.read_exact(&mut head)?;
+        if head[0] != 5 || head[1] != 0 {
+            let why = match head[1] {
+                1 => "general failure",
+                2 => "not allowed by its rules",
+                3 => "network unreachable",
+                4 => "host unreachable",
+                5 => "connection refused",
+                6 => "time to live expired",
+                _ => "unknown reason",
+            };
+            return refused(format!("refused the tunnel to {target} ({why}, code {})", head[1]));
+        }
+        let mut rest = match head[3] {
+            1 => vec![0; 4 + 2],
+            4 => vec![0; 16 + 2],
+            3 => {
+                let mut length = [0u8; 1];
+                stream.read_exact(&mut length)?;
+                vec![0; usize::from(length[0]) + 2]
+            }
+            _ => return refused("answered with an address of unknown type"),
+        };
+        stream.read_exact(&mut rest)?;
+        Ok(())
+    }
+}
+
+fn socks5_request(target: &Target, resolved: Option<SocketAddr>) -> Result<Vec<u8>, TunnelError> {
+    let literal = target.host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    let mut request = vec![5u8, 1, 0];
+    match resolved.map(|address| address.ip()).or(literal) {
+        Some(IpAddr::V4(ip)) => {
+            request.push(1);
+            request.extend_from_slice(&ip.octets());
+        }
+        Some(IpAddr::V6(ip)) => {
+            request.push(4);
+            request.extend_from_slice(&ip.octets());
+        }
+        None => {
+            let Ok(length) = u8::try_from(target.host.len()) else {
+                return refused("cannot take a name of more than 255 bytes");
+            };
+            request.extend_from_slice(&[3, length]);
+            request.extend_from_slice(target.host.as_bytes());
+        }
+    }
+    request.extend_from_slice(&target.port.to_be_bytes());
+    Ok(request)
+}
+
+/// A head up to and with its blank line, byte by byte: what follows is already the target's.
+fn read_head(mut stream: &TcpStream) -> Result<String, TunnelError> {
+    let mut head = Vec::new();
+    let mut byte = [0u8; 1];
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() == HEAD_MOST {
+            return refused("answered with an endless head");
+        }
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// Which proxy for which host.
+#[derive(Clone, Default, Debug)]
+pub struct ProxyRules {
+    /// For `http` targets.
+    pub http: Option<Proxy>,
+    /// For `https` targets.
+    pub https: Option<Proxy>,
+    /// Hosts that are reached directly.
+    pub except: NoProxy,
+}
+
+impl ProxyRules {
+    pub(super) fn for_target(&self, target: &Target, secure: bool) -> Option<&Proxy> {
+        let proxy = if secure { self.https.as_ref() } else { self.http.as_ref() };
+        proxy.filter(|_| !self.except.covers(&target.host))
+    }
+}
+
+/// A list like that of `NO_PROXY`: hosts, `.suffix`, `*`.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct NoProxy(Vec<String>);
+
+impl NoProxy {
+    /// Entries separated by commas.
+    pub fn parse(list: &str) -> Self {
+        NoProxy(
+            list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).filter(|entry| !entry.is_empty()).collect(),
+        )
+    }
+
+    fn covers(&self, host: &str) -> bool {
+        let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+        self.0.iter().any(|entry| {
+            let name = entry.trim_start_matches('.');
+            entry == "*"
+                || host == name
+                || (!name.is_empty() && host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
+        })
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_url_gives_address_and_login() {
+        let proxy = Proxy::parse("socks5h://us%65r:p%40ss@proxy.test:1081").unwrap();
+        assert_eq!(proxy.address.to_string(), "proxy.test:1081");
+        assert_eq!(proxy.login, Some(("user".into(), "p@ss".into())));
+        assert_eq!(Proxy::parse("proxy.test").unwrap().address.port, 80);
+        assert!(Proxy::parse("https://u:secret@p").unwrap_err().contains("scheme"));
+        assert!(!format!("{proxy:?}").contains("ss@"));
+    }
+
+    #[test]
+    fn no_proxy_knows_hosts_suffixes_and_the_star() {
+        let list = NoProxy::parse("localhost, .corp.test ,127.0.0.1");
+        for host in ["localhost", "a.corp.test", "corp.test", "127.0.0.1", "LOCALHOST"] {
+            assert!(list.covers(host), "{host}");
+        }
+        for host in ["notlocalhost", "xcorp.test", "1.127.0.0.1x", "example.org"] {
+            assert!(!list.covers(host), "{host}");
+        }
+        assert!(NoProxy::parse("*").covers("any"));
+        assert!(!NoProxy::parse("").covers("any"));
+    }
+}

@@ -1,0 +1,180 @@
+//! One exchange: what the wire must know of the call it works for, and what the call wants to know afterwards.
+//! ureq has no place to carry this through, so it lies in a thread-local while ureq runs (which it does on one thread).
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::WireError;
+use super::stop::Stop;
+
+/// How the connection ended, if it did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The peer closed in order.
+    Closed,
+    /// It was reset, or TLS broke.
+    Broken,
+}
+
+/// How long the phases before the request took.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Looking the name up.
+    pub dns: Duration,
+    /// TCP, and the proxy if there is one.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+}
+
+/// One exchange of one call.
+pub struct Slot {
+    stop: Arc<Stop>,
+    peer: String,
+    on_connected: Box<dyn Fn() + Send + Sync>,
+    connected_here: AtomicBool,
+    attached: AtomicBool,
+    head_seen: AtomicBool,
+    sent: AtomicU64,
+    received: AtomicU64,
+    answered: AtomicU64,
+    facts: Mutex<Facts>,
+}
+
+#[derive(Default)]
+struct Facts {
+    failure: Option<WireError>,
+    times: Times,
+    end: Option<End>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Slot>>> = const { RefCell::new(None) };
+}
+
+/// Run `work` with `slot` as the exchange of this thread.
+pub(super) fn with_current<T>(slot: &Arc<Slot>, work: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Arc<Slot>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0.take());
+        }
+    }
+    let _restore = Restore(CURRENT.replace(Some(slot.clone())));
+    work()
+}
+
+/// The exchange that runs on this thread.
+pub(super) fn current() -> Option<Arc<Slot>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+impl Slot {
+    /// `on_connected` is called once a connection is there, new or from the pool; `peer` is named in messages.
+    pub fn new(stop: Arc<Stop>, peer: String, on_connected: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+        Arc::new(Slot {
+            stop,
+            peer,
+            on_connected,
+            connected_here: AtomicBool::new(false),
+            attached: AtomicBool::new(false),
+            head_seen: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            facts: Mutex::default(),
+        })
+    }
+
+    /// The call's brake.
+    pub fn stop(&self) -> &Arc<Stop> {
+        &self.stop
+    }
+
+    /// The other side's name, for messages.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Whether the connection came from the pool.
+    pub fn was_reused(&self) -> bool {
+        self.attached.load(Ordering::Relaxed) && !self.connected_here.load(Ordering::Relaxed)
+    }
+
+    /// Bytes put on the socket, TLS included.
+    pub fn bytes_sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes taken from the socket, TLS included.
+    pub fn bytes_received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Of the phases before the request.
+    pub fn times(&self) -> Times {
+        self.facts().times
+    }
+
+    /// How the connection ended, if it did.
+    pub fn end(&self) -> Option<End> {
+        self.facts().end
+    }
+
+    /// Nothing of the answer came, on a connection from the pool: it was dead before we used it.
+    pub(super) fn was_stale(&self) -> bool {
+        self.was_reused() && self.answered.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn count_answer(&self, bytes: usize) {
+        self.answered.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn head_arrived(&self) {
+        self.head_seen.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn waits_for_head(&self) -> bool {
+        !self.head_seen.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn connecting(&self) {
+        self.connected_here.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn connected(&self) {
+        if !self.attached.swap(true, Ordering::Relaxed) {
+            (self.on_connected)();
+        }
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended(&self, end: End) {
+        self.facts().end.get_or_insert(end);
+    }
+
+    pub(super) fn set_times(&self, times: Times) {
+        self.facts().times = times;
+    }
+
+    pub(super) fn fail(&self, failure: WireError) {
+        self.facts().failure.get_or_insert(failure);
+    }
+
+    pub(super) fn take_failure(&self) -> Option<WireError> {
+        self.facts().failure.take()
+    }
+
+    fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,165 @@
+"""How a C program is compiled, run and reported on; what it must do stands in run.py."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+STRICT = ["-D_POSIX_C_SOURCE=200809L", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+PATIENCE = 120  # seconds until a program that hangs is ended; no test depends on being faster
+
+
+class Build:
+    """Which library is tested, and where its programs go."""
+
+    lib = include = programs = pathlib.Path()
+    no_real_model = False
+
+
+build = Build()
+
+
+# Compiling -------------------------------------------------------------------------------------
+
+
+def compilers():
+    return [name for name in ("gcc", "clang") if shutil.which(name)]
+
+
+def compile_program(source, name, compiler=None, standard="c99"):
+    output = build.programs / name
+    command = [compiler or os.environ.get("CC") or "cc", f"-std={standard}", "-O1", "-g", *STRICT]
+    command += [f"-I{build.include}", str(source), "-o", str(output)]
+    command += [f"-L{build.lib}", "-lhelio", f"-Wl,-rpath,{build.lib}", "-pthread"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
+    return output
+
+
+# Running ---------------------------------------------------------------------------------------
+
+
+class Outcome:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    def __str__(self):
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+def environment(**settings):
+    """The caller's environment without anything that helio or the examples read, plus `settings`."""
+    ours = ("HELIO_BASE_URL", "HELIO_API_KEY", "HELICONE_API_KEY", "BASE_URL", "MODEL", "PROMPT", "MAX_TOKENS")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**kept, **settings}
+
+
+def run(program, *arguments, stdin="", under=(), **settings):
+    command = [*under, str(build.programs / program), *arguments]
+    done = subprocess.run(
+        command, input=stdin.encode(), capture_output=True, timeout=PATIENCE, env=environment(**settings)
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextlib.contextmanager
+def running(program, **settings):
+    """The program with pipes; it is gone when the block ends."""
+    process = subprocess.Popen(
+        [str(build.programs / program)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(**settings),
+    )
+    # A blocked read below ends with the process, so this bounds every wait of the test.
+    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog.start()
+    try:
+        yield process
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+class CTest(unittest.TestCase):
+    def assertSucceeded(self, outcome):
+        self.assertEqual(outcome.code, 0, outcome)
+
+    def assertFailed(self, outcome, status):
+        """One clear message, with the status, and an exit code that scripts can use."""
+        self.assertEqual(outcome.code, 1, outcome)
+        self.assertIn(f"(HELIO_ERR_{status})", outcome.err, outcome)
+        message = outcome.err.split(": ", 1)[1].split(" (HELIO_ERR_")[0]
+        self.assertGreater(len(message), 15, outcome)
+
+
+def memcheck(test, *command, **settings):
+    """Runs a program under valgrind: no bad access, no block that is lost."""
+    if not shutil.which("valgrind"):
+        test.skipTest("valgrind is not here (apt-get install valgrind)")
+    valgrind = ["valgrind", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
+    valgrind += ["--error-exitcode=99"]
+    outcome = run(*command, under=valgrind, **settings)
+    test.assertSucceeded(outcome)
+    test.assertIn("ERROR SUMMARY: 0 errors", outcome.err)
+
+
+# Reporting -------------------------------------------------------------------------------------
+
+
+class Progress(unittest.TestResult):
+    """One line per test, and the reasons of what did not run."""
+
+    def __init__(self):
+        super().__init__()
+        self.passed = 0
+        self.failed = 0
+        self.reasons = {}
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.began = time.monotonic()
+        self.broken = False
+
+    def say(self, test, verdict):
+        name = test.id().split(".", 1)[1].replace(".test_", ": ").replace("_", " ")
+        print(f"{verdict:7} {name} ({time.monotonic() - self.began:.1f} s)", flush=True)
+
+    def addSuccess(self, test):
+        self.passed += 1
+        self.say(test, "ok")
+
+    def fail(self, test, error):
+        self.failed += 1
+        if hasattr(self, "began"):
+            self.say(test, "FAILED")
+        print(self._exc_info_to_string(error, test), flush=True)
+
+    def addFailure(self, test, error):
+        self.fail(test, error)
+
+    addError = addFailure
+
+    def addSubTest(self, test, subtest, error):
+        if error is not None:
+            print(subtest)
+            self.fail(test, error)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.reasons.setdefault(reason, []).append(str(test).split(" ")[0])

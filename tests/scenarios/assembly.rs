@@ -1,0 +1,451 @@
+//! Chunks to one `chat.completion`: the same object that the server would have sent without streaming, from
+//! whatever pieces it chose, and from the pieces that broken servers send.
+
+use serde_json::{Value, json};
+
+use crate::support::ask::{ask_events, ask_stream};
+use crate::support::c::Client;
+use crate::support::chat::{ASK, ASK_STREAM, DONE, chunk, chunk_of, completion_of, delta, event, finish, say, usage};
+use crate::support::outcome::Outcome;
+use crate::support::server::Server;
+
+/// Streams these deltas of choice 0 and a finish.
+#[track_caller]
+fn assemble(deltas: &[Value]) -> Outcome {
+    let mut events: Vec<_> = deltas.iter().cloned().map(delta).collect();
+    events.push(finish("stop"));
+    events.push(DONE.to_string());
+    let outcome = ask_events(events);
+    outcome.ok();
+    outcome
+}
+
+#[track_caller]
+fn message(deltas: &[Value]) -> Value {
+    assemble(deltas).message()
+}
+
+// ---- the same object, whatever the cuts ----
+
+/// A small random number generator; the seed is in every failure's message.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    /// Cuts a text into pieces, some of them empty.
+    fn pieces(&mut self, text: &str) -> Vec<String> {
+        let mut pieces = vec![String::new()];
+        for character in text.chars() {
+            while self.below(4) == 0 {
+                pieces.push(String::new());
+            }
+            pieces.last_mut().unwrap().push(character);
+        }
+        pieces
+    }
+}
+
+/// Turns one choice of a whole answer into the deltas that a server might have streamed for it.
+fn deltas_of(choice: &Value, dice: &mut Dice) -> Vec<Value> {
+    let (index, message) = (&choice["index"], &choice["message"]);
+    let mut deltas = vec![json!({"role": message["role"], "content": null})];
+    for part in ["reasoning_content", "content", "refusal"] {
+        if let Some(text) = message[part].as_str() {
+            deltas.extend(dice.pieces(text).into_iter().map(|piece| json!({part: piece})));
+        }
+    }
+    for (place, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
+        let mut first = call.clone();
+        first["index"] = json!(place);
+        first["function"]["arguments"] = json!("");
+        deltas.push(json!({"tool_calls": [first]}));
+        for piece in dice.pieces(call["function"]["arguments"].as_str().unwrap()) {
+            deltas.push(json!({"tool_calls": [{"index": place, "function": {"arguments": piece}}]}));
+        }
+    }
+    let mut choices: Vec<_> =
+        deltas.into_iter().map(|delta| json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": null})).collect();
+    // The tokens keep their order, and several may come at once.
+    let mut at = 0;
+    for token in choice["logprobs"]["content"].as_array().into_iter().flatten() {
+        at = (at + dice.below(3)).min(choices.len() - 1);
+        match choices[at]["logprobs"]["content"].as_array_mut() {
+            Some(tokens) => tokens.push(token.clone()),
+            None => choices[at]["logprobs"] = json!({"content": [token]}),
+        }
+    }
+    choices.push(json!({"index": index, "delta": {}, "logprobs": null, "finish_reason": choice["finish_reason"]}));
+    choices
+}
+
+/// The whole answer as a stream, its choices shuffled into each other.
+fn stream_of(answer: &Value, dice: &mut Dice) -> Vec<String> {
+    let choices = answer["choices"].as_array().unwrap();
+    let mut queues: Vec<_> = choices.iter().map(|choice| deltas_of(choice, dice).into_iter()).collect();
+    let mut events = Vec::new();
+    while !queues.is_empty() {
+        let at = dice.below(queues.len());
+        match queues[at].next() {
+            Some(choice) => events.push(event(chunk_of(json!([choice])))),
+            None => drop(queues.remove(at)),
+        }
+    }
+    events.push(usage());
+    events.push(DONE.to_string());
+    events
+}
+
+fn rich_answer() -> Value {
+    let token = |text: &str, p: &str| json!({"token": text, "logprob": serde_json::from_str::<Value>(p).unwrap(), "bytes": [1], "top_logprobs": []});
+    let mut answer = completion_of(
+        json!({
+            "role": "assistant",
+            "content": "Grüße, 世界 😀\n\"quoted\" \\ and \u{0001}",
+            "reasoning_content": "Let me think… 🤔",
+            "tool_calls": [
+                {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{\"city\":\"Köln\",\"days\":[1,2]}"}},
+                {"id": "call_b", "type": "function", "function": {"name": "clock", "arguments": "{}"}},
+            ],
+        }),
+        "tool_calls",
+    );
+    answer["choices"][0]["logprobs"] =
+        json!({"content": [token("Gr", "-0.10"), token("üße", "-1E-7"), token(",", "0")]});
+    let more = json!([
+        {"index": 1, "message": {"role": "assistant", "content": "Second"}, "logprobs": null, "finish_reason": "length"},
+        {"index": 2, "message": {"role": "assistant", "content": null, "refusal": "I cannot do that."}, "logprobs": null, "finish_reason": "stop"},
+    ]);
+    answer["choices"].as_array_mut().unwrap().extend(more.as_array().unwrap().clone());
+    answer
+}
+
+#[test]
+fn a_streamed_answer_equals_the_whole_one_whatever_the_cuts() {
+    let answer = rich_answer();
+    let server = {
+        let answer = answer.clone();
+        Server::new(move |request, conn| {
+            if request.json()["stream"] == true {
+                conn.stream([stream_of(&answer, &mut Dice(request.number as u64)).concat()]);
+            } else {
+                conn.json(200, answer.to_string());
+            }
+        })
+    };
+    let client = Client::of(&server);
+    for seed in 0..150 {
+        assert_eq!(client.ask(ASK_STREAM).ok(), answer, "seed {seed}");
+    }
+    assert_eq!(client.ask(ASK).ok(), answer);
+}
+
+// ---- choices ----
+
+#[test]
+fn choices_come_out_in_order_and_none_is_lost() {
+    let part = |index: u64, text: &str| {
+        event(chunk_of(json!([{"index": index, "delta": {"content": text}, "finish_reason": "stop"}])))
+    };
+    let outcome = ask_events(vec![part(2, "c"), part(0, "a"), part(1, "b"), DONE.into()]);
+    let choices = outcome.ok()["choices"].as_array().unwrap().clone();
+    let told: Vec<_> =
+        choices.iter().map(|choice| (choice["index"].clone(), choice["message"]["content"].clone())).collect();
+    assert_eq!(told, [(json!(0), json!("a")), (json!(1), json!("b")), (json!(2), json!("c"))]);
+    assert_eq!(outcome.done().text.as_deref(), Some("a"), "text is that of choice 0");
+    assert_eq!(outcome.chunks()[0].text, None, "a chunk of choice 2 has no text");
+}
+
+#[test]
+fn several_choices_in_one_chunk_are_all_taken() {
+    let outcome = ask_events(vec![
+        event(chunk_of(json!([{"index": 1, "delta": {"content": "b"}}, {"index": 0, "delta": {"content": "a"}}]))),
+        event(chunk_of(
+            json!([{"index": 0, "delta": {}, "finish_reason": "stop"}, {"index": 1, "delta": {}, "finish_reason": "stop"}]),
+        )),
+    ]);
+    assert_eq!(outcome.ok()["choices"][1]["message"]["content"], "b");
+    assert_eq!(outcome.content(), "a");
+}
+
+#[test]
+fn a_choice_without_an_index_is_the_first() {
+    let outcome = ask_events(vec![
+        event(json!({"choices": [{"delta": {"content": "a"}}]})),
+        event(json!({"choices": [{"delta": {}, "finish_reason": "stop"}]})),
+    ]);
+    assert_eq!(outcome.ok()["choices"].as_array().unwrap().len(), 1);
+    assert_eq!((outcome.content().as_str(), outcome.chunks()[0].text.as_deref()), ("a", Some("a")));
+}
+
+#[test]
+fn a_choice_without_a_delta_changes_nothing() {
+    for odd in [json!({"index": 0}), json!({"index": 0, "delta": null}), json!({"index": 0, "delta": {}})] {
+        let outcome = ask_events(vec![say("Hello"), event(chunk_of(json!([odd]))), finish("stop"), DONE.into()]);
+        outcome.ok();
+        assert_eq!(outcome.content(), "Hello", "{odd}");
+    }
+    let nothing = ask_events(vec![event(json!({"id": "", "choices": null})), say("Hello"), finish("stop")]);
+    nothing.ok();
+}
+
+#[test]
+fn the_role_is_neither_missing_nor_repeated() {
+    assert_eq!(message(&[json!({"content": "a"})])["role"], "assistant");
+    let repeated = json!({"role": "assistant", "content": "a"});
+    assert_eq!(message(&[repeated.clone(), repeated]), json!({"role": "assistant", "content": "aa"}));
+}
+
+#[test]
+fn null_is_never_a_word() {
+    let told =
+        message(&[json!({"role": "assistant", "content": null}), json!({"content": "a"}), json!({"content": null})]);
+    assert_eq!(told["content"], "a");
+    let outcome = assemble(&[json!({"role": "assistant", "content": null})]);
+    assert_eq!(outcome.message()["content"], Value::Null);
+    assert_eq!(outcome.chunks()[0].text.as_deref().unwrap_or(""), "");
+}
+
+#[test]
+fn an_azure_prelude_does_not_name_the_answer() {
+    let prelude = json!({"id": "", "object": "", "created": 0, "model": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]});
+    let outcome = ask_events(vec![event(prelude), say("Hello"), finish("stop"), DONE.into()]);
+    let answer = outcome.ok();
+    assert_eq!(
+        (&answer["id"], &answer["model"], &answer["created"], &answer["object"]),
+        (&json!("chatcmpl-1"), &json!("m-1"), &json!(1700000000), &json!("chat.completion"))
+    );
+    assert_eq!(answer["prompt_filter_results"], json!([{"prompt_index": 0}]));
+}
+
+#[test]
+fn chunks_with_different_ids_make_one_answer() {
+    let with_id = |id: &str, delta: Value, reason: Value| {
+        event(
+            json!({"id": id, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}),
+        )
+    };
+    let outcome = ask_events(vec![
+        with_id("x", json!({"content": "a"}), Value::Null),
+        with_id("y", json!({"content": "b"}), Value::Null),
+        with_id("z", json!({}), json!("stop")),
+    ]);
+    assert_eq!((outcome.ok()["id"].clone(), outcome.content()), (json!("x"), "ab".to_string()));
+}
+
+// ---- everything else in a message ----
+
+#[test]
+fn the_old_function_call_is_put_together() {
+    let told = message(&[
+        json!({"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": ""}}),
+        json!({"function_call": {"arguments": "{\"a\""}}),
+        json!({"function_call": {"arguments": ":1}"}}),
+    ]);
+    assert_eq!(told["function_call"], json!({"name": "f", "arguments": "{\"a\":1}"}));
+}
+
+#[test]
+fn logprobs_are_joined_token_by_token() {
+    let with = |logprobs: Value| {
+        event(chunk_of(json!([{"index": 0, "delta": {"content": "x"}, "logprobs": logprobs, "finish_reason": null}])))
+    };
+    let outcome = ask_events(vec![
+        with(json!({"content": [{"token": "a", "logprob": -0.5}], "refusal": null})),
+        with(Value::Null),
+        with(json!({"content": [{"token": "b"}, {"token": "c"}], "refusal": [{"token": "d"}]})),
+        finish("stop"),
+    ]);
+    assert_eq!(
+        outcome.ok()["choices"][0]["logprobs"],
+        json!({"content": [{"token": "a", "logprob": -0.5}, {"token": "b"}, {"token": "c"}], "refusal": [{"token": "d"}]})
+    );
+}
+
+#[test]
+fn reasoning_is_heard_under_each_of_its_names() {
+    for name in ["reasoning_content", "reasoning"] {
+        let outcome =
+            assemble(&[json!({name: "Let me "}), json!({name: "think", "content": null}), json!({"content": "Hi"})]);
+        assert_eq!(outcome.message()[name], "Let me think");
+        assert_eq!(outcome.done().reasoning.as_deref(), Some("Let me think"));
+        assert_eq!(outcome.chunks()[0].reasoning.as_deref(), Some("Let me "), "{name}");
+        assert_eq!(outcome.chunks()[2].reasoning, None);
+        assert_eq!(outcome.done().text.as_deref(), Some("Hi"));
+    }
+}
+
+#[test]
+fn reasoning_details_are_read_and_kept_with_their_signature() {
+    let detail = |text: &str| json!({"reasoning_details": [{"type": "reasoning.text", "text": text, "index": 0}]});
+    let signed =
+        json!({"reasoning_details": [{"type": "reasoning.text", "text": "", "signature": "sig==", "index": 0}]});
+    let outcome = assemble(&[detail("Let me "), detail("think"), signed]);
+    assert_eq!(outcome.done().reasoning.as_deref(), Some("Let me think"));
+    let details = outcome.message()["reasoning_details"].as_array().unwrap().clone();
+    let text: String = details.iter().filter_map(|detail| detail["text"].as_str()).collect();
+    assert_eq!(text, "Let me think");
+    assert!(details.iter().any(|detail| detail["signature"] == "sig=="), "{details:?}");
+}
+
+#[test]
+fn reasoning_under_several_names_is_heard_once() {
+    let both = |text: &str| json!({"reasoning": text, "reasoning_content": text, "reasoning_details": [{"type": "reasoning.text", "text": text, "index": 0}]});
+    let outcome = assemble(&[both("Let me "), both("think")]);
+    assert_eq!(outcome.done().reasoning.as_deref(), Some("Let me think"));
+    assert_eq!(outcome.message()["reasoning"], "Let me think");
+    assert_eq!(outcome.message()["reasoning_content"], "Let me think");
+}
+
+#[test]
+fn the_details_that_a_gateway_sends_at_the_end_are_kept_and_not_heard_again() {
+    let details = json!([{"thinking": "Let me think", "signature": "sig=="}]);
+    let outcome = assemble(&[json!({"reasoning": "Let me think"}), json!({"reasoning_details": details})]);
+    assert_eq!(outcome.message()["reasoning_details"], details);
+    assert_eq!(outcome.done().reasoning.as_deref(), Some("Let me think"));
+}
+
+#[test]
+fn a_refusal_is_joined_and_null_adds_nothing() {
+    let told = message(&[json!({"refusal": "I "}), json!({"refusal": null}), json!({"refusal": "can't"})]);
+    assert_eq!(told["refusal"], "I can't");
+}
+
+#[test]
+fn audio_is_joined() {
+    let told = message(&[
+        json!({"audio": {"id": "a1", "transcript": "He"}}),
+        json!({"audio": {"data": "QUJD"}}),
+        json!({"audio": {"data": "REVG", "transcript": "llo"}}),
+        json!({"audio": {"expires_at": 1700000001}}),
+    ]);
+    assert_eq!(told["audio"], json!({"id": "a1", "transcript": "Hello", "data": "QUJDREVG", "expires_at": 1700000001}));
+}
+
+#[test]
+fn annotations_and_images_are_collected() {
+    let citation =
+        |url: &str| json!({"type": "url_citation", "url_citation": {"url": url, "start_index": 0, "end_index": 3}});
+    let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+    let told = message(&[
+        json!({"annotations": [citation("a")], "images": [image("data:1")]}),
+        json!({"content": "text"}),
+        json!({"annotations": [citation("b"), citation("c")], "images": [image("data:2")]}),
+    ]);
+    assert_eq!(told["annotations"], json!([citation("a"), citation("b"), citation("c")]));
+    assert_eq!(told["images"], json!([image("data:1"), image("data:2")]));
+}
+
+#[test]
+fn content_in_parts_gives_the_text_of_its_parts() {
+    let thinking = json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]});
+    let text = |text: &str| json!({"content": [{"type": "text", "text": text}]});
+    let outcome = assemble(&[thinking.clone(), text("Hel"), text("lo")]);
+    assert_eq!(outcome.done().text.as_deref(), Some("Hello"));
+    assert!(outcome.message()["content"].is_array());
+    // Mistral: thinking in parts, then plain text.
+    let outcome = assemble(&[thinking, json!({"content": "Hel"}), json!({"content": "lo"})]);
+    assert_eq!(outcome.done().text.as_deref(), Some("Hello"));
+    assert!(outcome.data.unwrap().contains("\"thinking\""), "the parts are kept");
+}
+
+// ---- usage ----
+
+#[test]
+fn the_last_usage_counts() {
+    let with_usage = |text: &str, usage: Value| {
+        let mut chunk = chunk(json!({"content": text}));
+        chunk["usage"] = usage;
+        event(chunk)
+    };
+    for (first, last, wanted) in [
+        (
+            Value::Null,
+            json!({"total_tokens": 5, "cost": 0.00012, "odd": {"a": null}}),
+            json!({"total_tokens": 5, "cost": 0.00012, "odd": {"a": null}}),
+        ),
+        (json!({"total_tokens": 1}), json!({"total_tokens": 2}), json!({"total_tokens": 2})),
+        (json!({"total_tokens": 1}), Value::Null, json!({"total_tokens": 1})),
+    ] {
+        let outcome = ask_events(vec![with_usage("a", first), with_usage("b", last), finish("stop"), DONE.into()]);
+        assert_eq!(outcome.ok()["usage"], wanted);
+    }
+    for odd in [json!({}), json!({"prompt_tokens": null}), json!([])] {
+        ask_events(vec![with_usage("a", odd), finish("stop"), DONE.into()]).ok();
+    }
+    let none = ask_events(vec![say("a"), finish("stop"), DONE.into()]);
+    assert_eq!(none.ok()["usage"], Value::Null);
+}
+
+// ---- what nobody has heard of ----
+
+#[test]
+fn unknown_fields_are_kept_at_every_level() {
+    let first = json!({
+        "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "service_tier": "on_demand", "x_groq": {"id": "req_1"}, "system_fingerprint": "fp",
+        "choices": [{
+            "index": 0, "content_filter_results": {"hate": {"filtered": false}}, "finish_reason": null,
+            "delta": {"role": "assistant", "content": "Hi", "weird": {"deep": [1, {"er": null}]}, "flag": true},
+        }],
+    });
+    let last = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "native_finish_reason": "END"}], "provider": "p"});
+    let outcome = ask_events(vec![event(first), event(last), DONE.into()]);
+    let answer = outcome.ok();
+    assert_eq!((&answer["service_tier"], &answer["provider"]), (&json!("on_demand"), &json!("p")));
+    assert_eq!((&answer["x_groq"], &answer["system_fingerprint"]), (&json!({"id": "req_1"}), &json!("fp")));
+    let choice = &answer["choices"][0];
+    assert_eq!(choice["content_filter_results"], json!({"hate": {"filtered": false}}));
+    assert_eq!(choice["native_finish_reason"], "END");
+    assert_eq!(choice["message"]["weird"], json!({"deep": [1, {"er": null}]}));
+    assert_eq!(choice["message"]["flag"], true);
+    assert_eq!(choice.get("delta"), None);
+}
+
+#[test]
+fn numbers_keep_all_their_digits() {
+    let numbers =
+        ["1e400", "123456789012345678901234567890", "1.0", "-0", "0.1000000000000000055511151231257827", "1E+2"];
+    let fields: String = numbers.iter().enumerate().map(|(n, number)| format!("\"n{n}\":{number},")).collect();
+    let odd = format!(
+        "{{{fields}\"choices\":[{{\"index\":0,\"delta\":{{{fields}\"content\":\"a\"}},\"finish_reason\":\"stop\"}}]}}"
+    );
+    let outcome = ask_events(vec![event(odd), DONE.into()]);
+    outcome.ok();
+    let data = outcome.data.unwrap();
+    for (n, number) in numbers.iter().enumerate() {
+        assert_eq!(data.matches(&format!("\"n{n}\":{number}")).count(), 2, "{number} in {data}");
+    }
+}
+
+#[test]
+fn deep_nesting_is_survived() {
+    for depth in [100, 5_000, 200_000] {
+        let deep = format!(
+            "{{\"x\":{}{},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"a\"}}}}]}}",
+            "[".repeat(depth),
+            "]".repeat(depth)
+        );
+        let outcome = ask_events(vec![event(deep), finish("stop"), DONE.into()]);
+        if depth == 100 {
+            assert!(outcome.ok()["x"].is_array());
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_whole_messages_is_not_lost() {
+    // One-shot answers dressed as a stream: the whole choice in a single chunk.
+    let outcome = ask_stream(|conn| {
+        conn.stream([
+            event(chunk_of(
+                json!([{"index": 0, "delta": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]),
+            )),
+            DONE.into(),
+        ]);
+    });
+    assert_eq!(outcome.ok()["choices"][0]["message"], json!({"role": "assistant", "content": "Hello"}));
+}
