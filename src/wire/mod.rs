@@ -11,6 +11,8 @@ mod names;
 mod proxy;
 mod slot;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ impl Conn {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(TICK)).expect("a read timeout");
         stream.set_write_timeout(Some(TICK)).expect("a write timeout");
-        let wire = Wire::Plain(Socket { stream, piece: usize::MAX, peer: None, stop: stop.clone() });
+        let wire = Wire::Plain(Socket { stream, piece: usize::MAX, peer: None, unread: false, stop: stop.clone() });
         Conn { number, wire, stop, unread: Vec::new(), place: 0, framing: None, closed: false }
     }
 
@@ -109,6 +109,7 @@ impl Conn {
         request.segments = data_segments(&self.socket().stream);
         self.place += 1;
         self.framing = None;
+        self.socket().unread = false;
         Some(request)
     }
 
@@ -225,11 +226,12 @@ impl Conn {
     pub fn send_split(&mut self, bytes: impl AsRef<[u8]>, cuts: &[usize]) {
         let bytes = bytes.as_ref();
         let mut from = 0;
-        for &cut in cuts.iter().chain([&bytes.len()]) {
+        for &cut in cuts {
             self.send(&bytes[from..cut]);
-            self.socket().wait_until_read();
+            self.wait_until_read();
             from = cut;
         }
+        self.send(&bytes[from..]);
     }
 
     /// Waits until the client has read all that was sent.
@@ -416,6 +418,8 @@ struct Socket {
     piece: usize,
     /// The client's end of the connection, when it was found in this process.
     peer: Option<RawFd>,
+    /// The client has stopped reading.
+    unread: bool,
     stop: Arc<AtomicBool>,
 }
 
@@ -423,12 +427,15 @@ impl Socket {
     /// A second handle, for the moment in which TLS takes the socket over.
     fn again(&self) -> Socket {
         let stream = self.stream.try_clone().expect("a descriptor");
-        Socket { stream, piece: self.piece, peer: self.peer, stop: self.stop.clone() }
+        Socket { stream, piece: self.piece, peer: self.peer, unread: self.unread, stop: self.stop.clone() }
     }
 
     /// Waits until the client has taken every byte out of its socket. The client lives in this process, so its
-    /// end can be asked. One that has stopped reading is not waited for: after the end of an answer it may.
+    /// end can be asked. One that has stopped reading is not waited for again: after the end of an answer it may.
     fn wait_until_read(&mut self) {
+        if self.unread {
+            return;
+        }
         let end = Instant::now() + Duration::from_millis(500);
         let mut turns = 0;
         while Instant::now() < end {
@@ -446,6 +453,7 @@ impl Socket {
                 std::thread::sleep(Duration::from_micros(100));
             }
         }
+        self.unread = true;
     }
 
     /// Whether the client has closed or reset the connection; looks without reading.
