@@ -67,8 +67,10 @@ fn deltas_of(choice: &Value, dice: &mut Dice) -> Vec<Value> {
             deltas.push(json!({"tool_calls": [{"index": place, "function": {"arguments": piece}}]}));
         }
     }
-    let mut choices: Vec<_> =
-        deltas.into_iter().map(|delta| json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": null})).collect();
+    let mut choices: Vec<_> = deltas
+        .into_iter()
+        .map(|delta| json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": null}))
+        .collect();
     // The tokens keep their order, and several may come at once.
     let mut at = 0;
     for token in choice["logprobs"]["content"].as_array().into_iter().flatten() {

@@ -157,7 +157,7 @@ fn dropping_everything_in_the_middle_leaves_nothing() {
 fn a_signal_mask_is_left_alone_and_no_handler_is_installed() {
     alone(this_test!(), &[], || {
         let status = || {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
             let of_signals =
                 |line: &&str| line.starts_with("SigBlk") || line.starts_with("SigIgn") || line.starts_with("SigCgt");
             status.lines().filter(of_signals).map(str::to_string).collect::<Vec<_>>()

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::request::{Request, data_segments};
+use super::request::{Request, tcp_info};
 use super::sync::BOUND;
 
 /// How often a waiting thread looks whether the server is being stopped.
@@ -57,7 +57,8 @@ impl Conn {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(TICK)).expect("a read timeout");
         stream.set_write_timeout(Some(TICK)).expect("a write timeout");
-        let wire = Wire::Plain(Socket { stream, piece: usize::MAX, peer: None, unread: false, stop: stop.clone() });
+        let wire =
+            Wire::Plain(Socket { stream, piece: usize::MAX, peer: None, unread: false, sent: 0, stop: stop.clone() });
         Conn { number, wire, stop, unread: Vec::new(), place: 0, framing: None, closed: false }
     }
 
@@ -106,7 +107,7 @@ impl Conn {
         request.body = std::mem::replace(&mut self.unread, rest);
         request.connection = self.number;
         request.place = self.place;
-        request.segments = data_segments(&self.socket().stream);
+        request.segments = tcp_info(self.socket().stream.as_raw_fd()).tcpi_data_segs_in;
         self.place += 1;
         self.framing = None;
         self.socket().unread = false;
@@ -420,6 +421,8 @@ struct Socket {
     peer: Option<RawFd>,
     /// The client has stopped reading.
     unread: bool,
+    /// How many bytes went out.
+    sent: u64,
     stop: Arc<AtomicBool>,
 }
 
@@ -427,7 +430,14 @@ impl Socket {
     /// A second handle, for the moment in which TLS takes the socket over.
     fn again(&self) -> Socket {
         let stream = self.stream.try_clone().expect("a descriptor");
-        Socket { stream, piece: self.piece, peer: self.peer, unread: self.unread, stop: self.stop.clone() }
+        Socket {
+            stream,
+            piece: self.piece,
+            peer: self.peer,
+            unread: self.unread,
+            sent: self.sent,
+            stop: self.stop.clone(),
+        }
     }
 
     /// Waits until the client has taken every byte out of its socket. The client lives in this process, so its
@@ -439,12 +449,10 @@ impl Socket {
         let end = Instant::now() + Duration::from_millis(500);
         let mut turns = 0;
         while Instant::now() < end {
-            if waiting_bytes(self.stream.as_raw_fd(), libc::TIOCOUTQ) == 0 {
-                let peer = self.peer.or_else(|| find_peer(&self.stream));
-                self.peer = peer;
-                if peer.is_none_or(|peer| waiting_bytes(peer, libc::FIONREAD) == 0) {
-                    return;
-                }
+            let Some(peer) = self.find_peer() else { return };
+            // Not our own queue: what the peer has, it may acknowledge much later.
+            if tcp_info(peer).tcpi_bytes_received >= self.sent && waiting_bytes(peer) == 0 {
+                return;
             }
             turns += 1;
             if turns < 200 {
@@ -454,6 +462,14 @@ impl Socket {
             }
         }
         self.unread = true;
+    }
+
+    /// The client's end of the connection, if it is in this process and still open.
+    fn find_peer(&mut self) -> Option<RawFd> {
+        let port = self.stream.peer_addr().ok()?.port();
+        let is_it = |fd: &RawFd| local_port(*fd) == Some(port);
+        self.peer = self.peer.filter(is_it).or_else(|| (3..4096).find(is_it));
+        self.peer
     }
 
     /// Whether the client has closed or reset the connection; looks without reading.
@@ -479,6 +495,7 @@ impl Write for Socket {
             match self.stream.write(piece) {
                 Err(error) if is_tick(&error) && !self.stop.load(Ordering::Acquire) && Instant::now() < end => {}
                 sent => {
+                    self.sent += *sent.as_ref().unwrap_or(&0) as u64;
                     if self.piece < usize::MAX {
                         self.wait_until_read();
                     }
@@ -493,16 +510,11 @@ impl Write for Socket {
     }
 }
 
-fn waiting_bytes(fd: RawFd, question: libc::Ioctl) -> i32 {
+/// How many bytes this socket has received that nobody has read.
+fn waiting_bytes(fd: RawFd) -> i32 {
     let mut count: libc::c_int = 0;
-    // SAFETY: both questions write one int. A descriptor that was closed meanwhile gives an error, which reads as 0.
-    if unsafe { libc::ioctl(fd, question, &mut count) } < 0 { 0 } else { count }
-}
-
-/// The descriptor of the other end, if it is in this process.
-fn find_peer(stream: &TcpStream) -> Option<RawFd> {
-    let wanted = stream.peer_addr().ok()?;
-    (3..4096).find(|&fd| local_port(fd) == Some(wanted.port()) && fd != stream.as_raw_fd())
+    // SAFETY: the question writes one int. A descriptor that was closed meanwhile gives an error, which reads as 0.
+    if unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) } < 0 { 0 } else { count }
 }
 
 fn local_port(fd: RawFd) -> Option<u16> {

@@ -1,6 +1,6 @@
 //! One HTTP request as it came over the wire.
 
-use std::net::TcpStream;
+use std::os::fd::RawFd;
 
 use serde_json::Value;
 
@@ -65,18 +65,13 @@ impl Request {
     }
 }
 
-/// How many segments with data a connection has received so far.
-pub fn data_segments(stream: &TcpStream) -> u32 {
-    use std::os::fd::AsRawFd;
+/// What the system knows of a connection; all zeroes if there is none under this descriptor.
+pub fn tcp_info(fd: RawFd) -> libc::tcp_info {
     let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
     let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the descriptor is open, and the kernel writes at most `len` bytes into `info`, which was zeroed:
-    // every field is a number.
-    let info = unsafe {
-        let got =
-            libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut len);
-        assert_eq!(got, 0, "TCP_INFO");
+    // SAFETY: the kernel writes at most `len` bytes into `info`, which was zeroed: every field is a number.
+    unsafe {
+        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut len);
         info.assume_init()
-    };
-    info.tcpi_data_segs_in
+    }
 }
