@@ -18,15 +18,18 @@ pub fn check(bytes: &[u8]) -> Result<Facts, Failure> {
     let text = utf8(bytes, "request body")?;
     let mut facts = Facts { streams: false, choices: 1 };
     let read = json::members(text, |key, value| match &*key {
-        "stream" => facts.streams = value.get() == "true",
-        "n" => facts.choices = value.get().parse().unwrap_or(1),
+        "stream" => facts.streams = value == "true",
+        "n" => facts.choices = value.parse().unwrap_or(1),
         _ => {}
     });
     match read {
-        Ok(()) => Ok(facts),
-        Err(error) => Err(Failure::new(
+        Some(()) => Ok(facts),
+        None => Err(Failure::new(
             Status::InvalidJson,
-            format!("the request body must be one JSON object like {{\"model\": …, \"messages\": […]}}: {error}"),
+            format!(
+                "the request body must be one JSON object like {{\"model\": …, \"messages\": […]}}: {}",
+                json::why_not(text)
+            ),
         )),
     }
 }

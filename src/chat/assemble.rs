@@ -56,7 +56,7 @@ impl Assembly {
             words.clear();
         }
         for (key, value) in &chunk.others {
-            let raw = value.get();
+            let raw = value;
             match &**key {
                 "id" => first(&mut self.id, raw),
                 "model" => first(&mut self.model, raw),
@@ -185,21 +185,21 @@ impl Growing {
         if let Some(delta) = delta {
             self.add_delta(delta, words);
         }
-        if let Some(finish) = choice.finish.map(|raw| raw.get()).filter(|raw| chunk::ends(raw)) {
+        if let Some(finish) = choice.finish.map(|raw| raw).filter(|raw| chunk::ends(raw)) {
             let known = self.finish.get_or_insert_default();
             known.clear();
             known.push_str(finish);
         }
         if let Some(logprobs) = choice.logprobs {
-            self.logprobs.add(logprobs.get());
+            self.logprobs.add(logprobs);
         }
-        choice.others.iter().for_each(|(key, value)| self.others.tell(key, value.get()));
+        choice.others.iter().for_each(|(key, value)| self.others.tell(key, value));
     }
 
     fn add_delta(&mut self, delta: Raw<'_>, mut words: Option<&mut Words>) {
         let [mut named, mut other, mut details] = [None; 3];
-        let read = json::members(delta.get(), |key, value| {
-            let raw = value.get();
+        let read = json::members(delta, |key, value| {
+            let raw = value;
             match &*key {
                 "content" => self.content.add(raw, words.as_deref_mut().map(|words| &mut words.text)),
                 "role" => {
@@ -220,7 +220,7 @@ impl Growing {
                 }
             }
         });
-        self.has_delta |= read.is_ok();
+        self.has_delta |= read.is_some();
         if let Some(words) = words {
             match [named, other].into_iter().flatten().find(|inner| !inner.is_empty()) {
                 Some(inner) => json::unescape(inner, &mut words.reasoning),
@@ -341,8 +341,8 @@ fn add_part(parts: &mut Vec<Value>, part: Value) {
 pub(super) fn details_text(list: &str) -> String {
     let mut out = String::new();
     json::elements(list, |detail| {
-        let texts = ["text", "thinking", "summary"].iter().filter_map(|name| json::member(detail.get(), name));
-        if let Some(inner) = texts.into_iter().find_map(|raw| json::inner(raw.get())) {
+        let texts = ["text", "thinking", "summary"].iter().filter_map(|name| json::member(detail, name));
+        if let Some(inner) = texts.into_iter().find_map(|raw| json::inner(raw)) {
             json::unescape(inner, &mut out);
         }
     });
@@ -365,7 +365,7 @@ impl Logprobs {
         }
         let lists = self.0.get_or_insert_default();
         let _ = json::members(raw, |key, value| {
-            let value = value.get();
+            let value = value;
             let elements = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
             let known = lists.iter_mut().find(|(name, _)| *name == key).map(|(_, list)| list);
             match (known, elements) {

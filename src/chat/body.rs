@@ -5,8 +5,9 @@
 //! are keep-alives.
 
 use super::assemble::{Assembly, Words};
-use super::chunk::{self, Chunk};
+use super::chunk::Chunk;
 use super::completion::{self, Whole};
+use super::json;
 use crate::sse::{Events, Kind, TooLarge};
 use crate::text::{ZString, excerpt, lossy};
 
@@ -375,7 +376,7 @@ impl Stream {
             return Ok(Step::More);
         };
         let text = String::from_utf8_lossy(&self.data);
-        let is_whole = text.trim_end().ends_with("[DONE]") || Chunk::read(text.trim()).is_ok();
+        let is_whole = text.trim_end().ends_with("[DONE]") || Chunk::read(text.trim()).is_some();
         if !is_whole {
             return Ok(Step::More);
         }
@@ -410,8 +411,8 @@ impl Stream {
     }
 
     fn take_chunk(&mut self, kind: Kind, text: &str, wants_words: bool) -> Result<(), Fault> {
-        let chunk = Chunk::read(text).map_err(|error| {
-            let why = if error.is_data() { "an event is no JSON object" } else { "an event is no JSON" };
+        let chunk = Chunk::read(text).ok_or_else(|| {
+            let why = if json::is_valid(text) { "an event is no JSON object" } else { "an event is no JSON" };
             Fault::Strange(why.to_owned(), excerpt(text, EXCERPT))
         })?;
         if chunk.error.is_some() {
@@ -424,7 +425,7 @@ impl Stream {
             ));
         }
         self.assembly.add(&chunk, wants_words.then_some(&mut self.words));
-        match chunk.choices.iter().any(|choice| choice.finish.is_some_and(|raw| chunk::is_error_finish(raw.get()))) {
+        match chunk.gave_up() {
             true => Err(Fault::Refused(text.to_owned())),
             false => Ok(()),
         }

@@ -2,6 +2,8 @@
 
 use super::assemble::{Assembly, Words};
 use super::chunk::{self, Chunk};
+use super::json;
+use super::scan::Scanner;
 
 /// What one JSON answer turned out to be.
 pub enum Whole {
@@ -24,14 +26,11 @@ pub enum Whole {
 
 /// Look at the body of a JSON answer. `wants_words`: decode what it says.
 pub fn read(body: &str, wants_words: bool) -> Whole {
-    let chunk = match Chunk::read(body) {
-        Ok(chunk) => chunk,
-        Err(error) if error.is_eof() => return Whole::Unfinished,
-        Err(error) => return not_an_object(body, &error),
+    let Some(chunk) = Chunk::read(body) else {
+        let error = json::why_not(body);
+        return if error.is_eof() { Whole::Unfinished } else { not_an_object(body, &error) };
     };
-    if chunk.error.is_some()
-        || chunk.choices.iter().any(|choice| choice.finish.is_some_and(|raw| chunk::is_error_finish(raw.get())))
-    {
+    if chunk.error.is_some() || chunk.gave_up() {
         return Whole::Refused;
     }
     if !chunk.lists_choices {
@@ -44,31 +43,23 @@ pub fn read(body: &str, wants_words: bool) -> Whole {
     } else {
         Words::default()
     };
-    let told = |name: &str| chunk.others.iter().find(|(key, _)| key == name).map(|(_, raw)| raw.get().to_owned());
+    let told = |name: &str| chunk.others.iter().find(|(key, _)| key == name).map(|(_, raw)| (*raw).to_owned());
     Whole::Completion { words, model: told("model"), usage: told("usage") }
 }
 
 /// A list of errors (Gemini) is a refusal, and so is an error with something behind it; the rest is no answer.
 fn not_an_object(body: &str, error: &serde_json::Error) -> Whole {
-    let first = serde_json::Deserializer::from_str(body).into_iter::<Chunk>().next();
-    let has_error = match first {
-        Some(Ok(chunk)) => chunk.error.is_some(),
-        _ => {
-            let mut found = false;
-            super::json::elements(body, |element| {
-                found |= Chunk::read(element.get()).is_ok_and(|chunk| chunk.error.is_some())
-            });
-            found
-        }
-    };
+    let is_refusal = |chunk: Option<Chunk<'_>>| chunk.is_some_and(|chunk| chunk.error.is_some());
+    let mut has_error = is_refusal(Chunk::read_first(&mut Scanner::new(body)));
+    json::elements(body, |element| has_error |= is_refusal(Chunk::read(element)));
     if has_error { Whole::Refused } else { Whole::Strange(format!("it is no JSON object ({error})")) }
 }
 
 /// Whether every choice of the completion has ended.
 pub fn is_finished(body: &str) -> bool {
-    Chunk::read(body).is_ok_and(|chunk| {
+    Chunk::read(body).is_some_and(|chunk| {
         !chunk.choices.is_empty()
-            && chunk.choices.iter().all(|choice| choice.finish.is_some_and(|raw| chunk::ends(raw.get())))
+            && chunk.choices.iter().all(|choice| choice.finish.is_some_and(|raw| chunk::ends(raw)))
     })
 }
 

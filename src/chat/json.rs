@@ -1,13 +1,13 @@
 //! JSON in its written form: looking at a value without turning it into another, and joining strings unread.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
+
+use super::scan::Scanner;
 
 /// A value as it is written.
-pub type Raw<'a> = &'a RawValue;
+pub type Raw<'a> = &'a str;
 
 /// What lies between the quotes, if the value is a string.
 pub fn inner(raw: &str) -> Option<&str> {
@@ -101,90 +101,41 @@ pub fn write_inner(out: &mut String, text: &str) {
     out.push_str(&text[from..]);
 }
 
-/// A key of an object, borrowed where it is written without escapes.
-pub(super) struct Key<'a>(pub Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
-    }
+/// Show each member of the object that `text` is, its value as it is written. `None`: it is no object, or no JSON.
+pub fn members<'a>(text: &'a str, mut visit: impl FnMut(Cow<'a, str>, Raw<'a>)) -> Option<()> {
+    let mut scanner = Scanner::new(text);
+    scanner.object(|name, scanner| {
+        visit(name, scanner.value()?);
+        Some(())
+    })?;
+    scanner.is_at_end().then_some(())
 }
 
-/// Reads an object and shows each member to a function, as it is written. The whole object is checked, but no
-/// deeper than its text: a value nested a million deep costs no stack.
-struct Members<F>(F);
-
-impl<'de, F: FnMut(Cow<'de, str>, Raw<'de>)> DeserializeSeed<'de> for Members<F> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, F: FnMut(Cow<'de, str>, Raw<'de>)> Visitor<'de> for Members<F> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Key(key)) = map.next_key()? {
-            (self.0)(key, map.next_value()?);
-        }
-        Ok(())
-    }
-}
-
-/// Show each member of the object that `text` is. An error: it is no object, or no JSON.
-pub fn members<'a>(text: &'a str, visit: impl FnMut(Cow<'a, str>, Raw<'a>)) -> serde_json::Result<()> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    Members(visit).deserialize(&mut reader)?;
-    reader.end()
-}
-
-/// Show each element of the array that `text` is; nothing happens if it is none.
-pub fn elements<'a>(text: &'a str, visit: impl FnMut(Raw<'a>)) {
-    struct Elements<F>(F);
-    impl<'de, F: FnMut(Raw<'de>)> Visitor<'de> for Elements<F> {
-        type Value = ();
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-            while let Some(element) = seq.next_element()? {
-                (self.0)(element);
-            }
-            Ok(())
-        }
-    }
-    if text.starts_with('[') {
-        let _ = serde_json::Deserializer::from_str(text).deserialize_seq(Elements(visit));
-    }
+/// Show each element of the array that `text` is, as it is written. `None`: it is no array, or no JSON.
+pub fn elements<'a>(text: &'a str, mut visit: impl FnMut(Raw<'a>)) -> Option<()> {
+    Scanner::new(text).array(|scanner| {
+        visit(scanner.value()?);
+        Some(())
+    })
 }
 
 /// The value of one member of an object.
 pub fn member<'a>(object: &'a str, name: &str) -> Option<Raw<'a>> {
     let mut found = None;
-    if object.starts_with('{') {
-        let _ = members(object, |key, value| {
-            if key == name {
-                found = Some(value);
-            }
-        });
-    }
+    members(object, |key, value| {
+        if key == name {
+            found = Some(value);
+        }
+    })?;
     found
+}
+
+/// Why a text is not what it should be, in serde_json's words.
+pub fn why_not(text: &str) -> serde_json::Error {
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) => error,
+        Ok(_) => serde::de::Error::custom("another kind of value was expected"),
+    }
 }
 
 /// Whether a text is one JSON value and nothing more.
@@ -227,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn members_keep_their_digits_and_depth_costs_no_stack() {
-        let deep = format!("{{\"n\":1e400,\"deep\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+    fn members_are_shown_as_they_are_written() {
         let mut seen = Vec::new();
-        members(&deep, |key, value| seen.push((key.into_owned(), value.get().len()))).unwrap();
-        assert_eq!(seen, [("n".to_owned(), 5), ("deep".to_owned(), 400_000)]);
-        assert!(members("[1]", |_, _| ()).is_err());
-        assert!(members("{} x", |_, _| ()).is_err());
-        assert_eq!(member("{\"a\":1,\"b\":2.50}", "b").unwrap().get(), "2.50");
+        members("{\"n\":1e400, \"s\" : \"\\n\" }", |key, value| seen.push((key.into_owned(), value))).unwrap();
+        assert_eq!(seen, [("n".to_owned(), "1e400"), ("s".to_owned(), "\"\\n\"")]);
+        assert!(members("[1]", |_, _| ()).is_none());
+        assert!(members("{} x", |_, _| ()).is_none());
+        assert_eq!(member("{\"a\":1,\"b\":2.50}", "b"), Some("2.50"));
+        assert_eq!(why_not("[1]").to_string(), "another kind of value was expected");
     }
 }

@@ -43,21 +43,20 @@ struct Function<'a> {
 }
 
 fn said<'a>(raw: Raw<'a>) -> &'a str {
-    json::inner(raw.get()).unwrap_or_default()
+    json::inner(raw).unwrap_or_default()
 }
 
 impl<'a> Fragment<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let mut fragment = Fragment::default();
         json::members(text, |key, value| match &*key {
-            "index" => fragment.index = value.get().parse().ok(),
+            "index" => fragment.index = value.parse().ok(),
             "id" => fragment.id = said(value),
             "type" => fragment.kind = said(value),
-            "function" => fragment.function = Function::read(value.get(), false).unwrap_or_default(),
-            "custom" => fragment.function = Function::read(value.get(), true).unwrap_or_default(),
+            "function" => fragment.function = Function::read(value, false).unwrap_or_default(),
+            "custom" => fragment.function = Function::read(value, true).unwrap_or_default(),
             _ => fragment.others.push((key, value)),
-        })
-        .ok()?;
+        })?;
         Some(fragment)
     }
 }
@@ -70,8 +69,7 @@ impl<'a> Function<'a> {
             "arguments" if !custom => function.arguments = Some(value),
             "input" if custom => function.arguments = Some(value),
             _ => function.others.push((key, value)),
-        })
-        .ok()?;
+        })?;
         Some(function)
     }
 }
@@ -85,7 +83,7 @@ impl ToolCalls {
     /// Add the fragments of one delta's `tool_calls`.
     pub fn add(&mut self, list: &str) {
         json::elements(list, |element| {
-            if let Some(fragment) = Fragment::read(element.get()) {
+            if let Some(fragment) = Fragment::read(element) {
                 let place = self.place_of(&fragment);
                 self.0[place].add(&fragment);
             }
@@ -156,8 +154,8 @@ impl ToolCall {
         self.custom |= function.custom;
         self.add_name(function.name);
         self.add_arguments(function.arguments);
-        fragment.others.iter().for_each(|(key, value)| self.others.tell(key, value.get()));
-        function.others.iter().for_each(|(key, value)| self.function_others.tell(key, value.get()));
+        fragment.others.iter().for_each(|(key, value)| self.others.tell(key, value));
+        function.others.iter().for_each(|(key, value)| self.function_others.tell(key, value));
     }
 
     /// A name that is told again is the same name; another one before any argument is its next piece.
@@ -169,7 +167,7 @@ impl ToolCall {
 
     /// Arguments come as pieces of a string; some servers give the object itself, which becomes its own text.
     fn add_arguments(&mut self, arguments: Option<Raw<'_>>) {
-        match arguments.map(|raw| raw.get()) {
+        match arguments.map(|raw| raw) {
             None | Some("null") => {}
             Some(raw) => match json::inner(raw) {
                 Some(inner) => self.arguments.push_str(inner),

