@@ -11,7 +11,7 @@ if ! lacking=$(scripts/tools.sh gcc g++ clang valgrind); then
 fi
 
 echo "== cargo test: units, scenarios, header"
-if ! cargo test; then
+if ! cargo test --no-fail-fast; then
   notes+=(--note "FAILED: cargo test, see above")
   status=1
 fi

@@ -27,7 +27,7 @@ done
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
   echo "tools: installing ${packages[*]}" >&2
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get -q update && apt-get -q -y --no-install-recommends install "${packages[@]}"; } >&2
+  { apt-get -qq update && apt-get -qq -y --no-install-recommends install "${packages[@]}"; } >&2
 fi
 
 mapfile -t wanted < <(missing "$@")

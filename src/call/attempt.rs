@@ -221,9 +221,10 @@ impl Call<'_, '_> {
             stopped = Stopped::Broken; // a reset where only closing ends the body
         }
         if let Stopped::Ended | Stopped::Broken = stopped
-            && let Some(last) = self.pump_rest(&mut body, status, &headers) {
-                stopped = last;
-            }
+            && let Some(last) = self.pump_rest(&mut body, status, &headers)
+        {
+            stopped = last;
+        }
         self.report.terminator = body.terminated();
         self.report.events = body.chunks();
         let tail = matches!(stopped, Stopped::Terminated).then_some(Tail { body: reader, socket });
@@ -255,19 +256,20 @@ impl Call<'_, '_> {
                 Ok(count) => count,
                 Err(error) => return broken(error),
             };
+            let arrived = Instant::now();
             let mut input = &buffer[..count];
             loop {
                 match body.next(&mut input) {
                     Ok(Step::More) => break,
                     Ok(Step::Terminated) => return Stopped::Terminated,
-                    Ok(Step::Chunk) if !self.show_chunk(body, status, headers) => return Stopped::Halted,
+                    Ok(Step::Chunk) if !self.show_chunk(body, status, headers, arrived) => return Stopped::Halted,
                     Ok(Step::Chunk) => {}
                     Err(fault) => return Stopped::Fault(fault),
                 }
             }
             if body.counts_bytes() {
-                self.progress();
-                self.job.deadlines.enter(Phase::Idle, Instant::now());
+                self.progress(arrived);
+                self.job.deadlines.enter(Phase::Idle, arrived);
             }
         }
     }
@@ -276,22 +278,24 @@ impl Call<'_, '_> {
         loop {
             match body.rest() {
                 Ok(Step::More | Step::Terminated) => return None,
-                Ok(Step::Chunk) if !self.show_chunk(body, status, headers) => return Some(Stopped::Halted),
+                Ok(Step::Chunk) if !self.show_chunk(body, status, headers, Instant::now()) => {
+                    return Some(Stopped::Halted);
+                }
                 Ok(Step::Chunk) => {}
                 Err(fault) => return Some(Stopped::Fault(fault)),
             }
         }
     }
 
-    fn progress(&mut self) {
-        let now = self.job.started.elapsed();
+    fn progress(&mut self, arrived: Instant) {
+        let now = arrived.duration_since(self.job.started);
         self.report.first_event.get_or_insert(now);
         self.report.last_event = Some(now);
     }
 
     /// Show the chunk that was just read, and wait for the next from now on.
-    fn show_chunk(&mut self, body: &Body, status: u16, headers: &HeaderMap) -> bool {
-        self.progress();
+    fn show_chunk(&mut self, body: &Body, status: u16, headers: &HeaderMap, arrived: Instant) -> bool {
+        self.progress(arrived);
         let go_on = match (body.chunk(), body.words()) {
             (Some(chunk), Some(words)) => {
                 self.respond(status, headers)
@@ -306,7 +310,8 @@ impl Call<'_, '_> {
             Some(_) => Phase::Settle(idle.map_or(SETTLE, |idle| idle.min(SETTLE))),
             None => Phase::Idle,
         };
-        self.job.deadlines.enter(phase, Instant::now());
+        let now = if self.job.receiver.is_some() { Instant::now() } else { arrived };
+        self.job.deadlines.enter(phase, now);
         go_on
     }
 

@@ -25,8 +25,6 @@ pub enum Phase {
     Idle,
     /// What may still follow a complete answer, for so long.
     Settle(Duration),
-    /// The host, or its own back-off: only the whole call has a deadline.
-    Rest,
 }
 
 /// The deadlines of one call.
@@ -69,11 +67,15 @@ impl Deadlines {
             Phase::FirstEvent => wait(self.timeouts.first_event, Reason::Deadline(Deadline::FirstEvent)),
             Phase::Idle => wait(self.timeouts.idle, Reason::Deadline(Deadline::Idle)),
             Phase::Settle(time) => wait(Some(time), Reason::Settled),
-            Phase::Rest => None,
         };
         let mut state = self.lock();
         state.phase = due;
         self.schedule(&mut state);
+    }
+
+    /// The host is what is slow, or the call waits by itself: only the whole call has a deadline.
+    pub fn rest(&self) {
+        self.lock().phase = None;
     }
 
     /// How long the whole call still has.
@@ -237,7 +239,7 @@ mod tests {
         let (deadlines, stop, _) = start(timeouts(2, 2, 2, Some(5)));
         let since = Instant::now();
         deadlines.enter(Phase::Idle, since);
-        deadlines.enter(Phase::Rest, since);
+        deadlines.rest();
         assert_eq!(elapsed(&stop, since).await, (Reason::Deadline(Deadline::Total), 5));
     }
 

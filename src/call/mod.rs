@@ -209,7 +209,7 @@ impl<'a, 'r> Call<'a, 'r> {
                 format!("request {}: {status}, next attempt in {wait_ms} ms", self.job.id)
             });
         }
-        self.job.deadlines.enter(Phase::Rest, Instant::now());
+        self.job.deadlines.rest();
         if !self.job.stop.take_back_connect() {
             return false;
         }
@@ -312,7 +312,7 @@ impl<'a, 'r> Call<'a, 'r> {
             report: None,
         };
         // The clock rests while the host is what is slow.
-        self.job.deadlines.enter(Phase::Rest, Instant::now());
+        self.job.deadlines.rest();
         if !inside(self.around.client, || receiver.receive(&event)) {
             self.job.stop.pull(Reason::Cancelled);
         }

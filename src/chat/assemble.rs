@@ -57,7 +57,7 @@ impl Assembly {
         }
         for (key, value) in &chunk.others {
             let raw = value;
-            match &**key {
+            match *key {
                 "id" => first(&mut self.id, raw),
                 "model" => first(&mut self.model, raw),
                 "created" => self.add_created(raw),
@@ -151,13 +151,12 @@ impl Assembly {
 
     /// A whole number of seconds, however it is written.
     fn add_created(&mut self, raw: &str) {
+        if !self.created.is_empty() {
+            return;
+        }
         let number = json::inner(raw).unwrap_or(raw);
         let whole = number.split('.').next().unwrap_or_default();
-        if self.created.is_empty()
-            && whole != "0"
-            && !whole.is_empty()
-            && whole.bytes().all(|byte| byte.is_ascii_digit())
-        {
+        if whole != "0" && !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit()) {
             self.created.push_str(whole);
         }
     }
@@ -200,7 +199,7 @@ impl Growing {
         let [mut named, mut other, mut details] = [None; 3];
         let read = json::members(delta, |key, value| {
             let raw = value;
-            match &*key {
+            match key {
                 "content" => self.content.add(raw, words.as_deref_mut().map(|words| &mut words.text)),
                 "role" => {
                     if self.role.is_empty() {
@@ -210,13 +209,13 @@ impl Growing {
                 "tool_calls" => self.tool_calls.add(raw),
                 "function_call" => self.function_call.add(raw),
                 _ => {
-                    match &*key {
+                    match key {
                         "reasoning_content" => named = json::inner(raw),
                         "reasoning" => other = json::inner(raw),
                         "reasoning_details" => details = Some(raw),
                         _ => {}
                     }
-                    self.pieces.add(&key, raw);
+                    self.pieces.add(key, raw);
                 }
             }
         });
@@ -367,10 +366,10 @@ impl Logprobs {
         let _ = json::members(raw, |key, value| {
             let value = value;
             let elements = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
-            let known = lists.iter_mut().find(|(name, _)| *name == key).map(|(_, list)| list);
+            let known = lists.iter_mut().find(|(name, _)| name == key).map(|(_, list)| list);
             match (known, elements) {
-                (None, Some(elements)) => lists.push((key.into_owned(), List::Elements(elements.to_owned()))),
-                (None, None) => lists.push((key.into_owned(), List::Other(value.to_owned()))),
+                (None, Some(elements)) => lists.push((key.to_owned(), List::Elements(elements.to_owned()))),
+                (None, None) => lists.push((key.to_owned(), List::Other(value.to_owned()))),
                 (Some(List::Elements(all)), Some(elements)) => {
                     if !all.is_empty() && !elements.is_empty() {
                         all.push(',');
@@ -393,8 +392,7 @@ impl Logprobs {
             if place > 0 {
                 out.push(',');
             }
-            json::write_text(out, key);
-            out.push(':');
+            out.push_str(&format!("\"{key}\":"));
             match list {
                 List::Elements(elements) => {
                     out.push('[');

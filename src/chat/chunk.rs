@@ -3,15 +3,13 @@
 //! What a member should be and is not (choices that are no array, an index that is no number) is passed over:
 //! a strict reader breaks on half of the servers there are.
 
-use std::borrow::Cow;
-
 use smallvec::SmallVec;
 
 use super::json::{self, Raw};
 use super::scan::Scanner;
 
-/// Members that have no place of their own.
-pub type Others<'a> = SmallVec<[(Cow<'a, str>, Raw<'a>); 8]>;
+/// Members that have no place of their own: names as they are written, and values.
+pub type Others<'a, const N: usize> = SmallVec<[(&'a str, Raw<'a>); N]>;
 
 /// A chunk's own members.
 #[derive(Default)]
@@ -23,7 +21,7 @@ pub struct Chunk<'a> {
     /// The error, unless it says nothing.
     pub error: Option<Raw<'a>>,
     /// All other members.
-    pub others: Others<'a>,
+    pub others: Others<'a, 8>,
 }
 
 /// One choice of a chunk.
@@ -40,33 +38,34 @@ pub struct Choice<'a> {
     /// `logprobs`, as it is written.
     pub logprobs: Option<Raw<'a>>,
     /// All other members.
-    pub others: Others<'a>,
+    pub others: Others<'a, 2>,
 }
 
 impl<'a> Chunk<'a> {
     /// Read a chunk that is all of a text. `None`: it is no JSON object.
     pub fn read(text: &'a str) -> Option<Self> {
+        let mut chunk = Chunk::default();
         let mut scanner = Scanner::new(text);
-        let chunk = Chunk::read_first(&mut scanner)?;
+        chunk.fill(&mut scanner)?;
         scanner.is_at_end().then_some(chunk)
     }
 
     /// Read a chunk that stands at the beginning of what is left.
-    pub fn read_first(scanner: &mut Scanner<'a>) -> Option<Self> {
-        let mut chunk = Chunk::default();
+    pub fn fill(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
         scanner.object(|name, scanner| {
-            match &*name {
+            match name {
                 "choices" if scanner.peek() == b'[' => {
-                    chunk.lists_choices = true;
-                    scanner.array(|scanner| Choice::read(scanner, &mut chunk.choices))?;
+                    self.lists_choices = true;
+                    scanner.array(|scanner| Choice::read(scanner, &mut self.choices))?;
                 }
-                "choices" => drop(scanner.value()?),
-                "error" => chunk.error = Some(scanner.value()?).filter(|error| is_error(error)),
-                _ => chunk.others.push((name, scanner.value()?)),
+                "choices" => {
+                    scanner.value()?;
+                }
+                "error" => self.error = Some(scanner.value()?).filter(|error| is_error(error)),
+                _ => self.others.push((name, scanner.value()?)),
             }
             Some(())
-        })?;
-        Some(chunk)
+        })
     }
 
     /// Whether the server gave up on a choice.
@@ -78,13 +77,13 @@ impl<'a> Chunk<'a> {
 impl<'a> Choice<'a> {
     fn read(scanner: &mut Scanner<'a>, choices: &mut SmallVec<[Choice<'a>; 1]>) -> Option<()> {
         if scanner.peek() != b'{' {
-            return scanner.value().map(drop);
+            return scanner.value().map(|_| ());
         }
         choices.push(Choice::default());
         let choice = choices.last_mut()?;
         scanner.object(|name, scanner| {
             let value = scanner.value()?;
-            match &*name {
+            match name {
                 "index" => choice.index = value.parse().unwrap_or(0),
                 "delta" => {
                     choice.delta = Some(value);
@@ -121,12 +120,12 @@ mod tests {
     fn known_members_have_their_place_and_the_others_are_kept() {
         let text = r#"{"id":"x","choices":[{"index":1,"delta":{"content":"a"},"finish_reason":null,"score":1e400}],"usage":null,"error":null}"#;
         let chunk = Chunk::read(text).unwrap();
-        assert_eq!(chunk.others.iter().map(|(key, _)| &**key).collect::<Vec<_>>(), ["id", "usage"]);
+        assert_eq!(chunk.others.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["id", "usage"]);
         assert!(chunk.error.is_none());
         assert!(chunk.lists_choices);
         let choice = &chunk.choices[0];
         assert_eq!((choice.index, choice.delta), (1, Some(r#"{"content":"a"}"#)));
-        assert_eq!((&*choice.others[0].0, choice.others[0].1), ("score", "1e400"));
+        assert_eq!(choice.others[0], ("score", "1e400"));
     }
 
     #[test]

@@ -43,14 +43,15 @@ pub fn read(body: &str, wants_words: bool) -> Whole {
     } else {
         Words::default()
     };
-    let told = |name: &str| chunk.others.iter().find(|(key, _)| key == name).map(|(_, raw)| (*raw).to_owned());
+    let told = |name: &str| chunk.others.iter().find(|(key, _)| *key == name).map(|(_, raw)| (*raw).to_owned());
     Whole::Completion { words, model: told("model"), usage: told("usage") }
 }
 
 /// A list of errors (Gemini) is a refusal, and so is an error with something behind it; the rest is no answer.
 fn not_an_object(body: &str, error: &serde_json::Error) -> Whole {
     let is_refusal = |chunk: Option<Chunk<'_>>| chunk.is_some_and(|chunk| chunk.error.is_some());
-    let mut has_error = is_refusal(Chunk::read_first(&mut Scanner::new(body)));
+    let mut first = Chunk::default();
+    let mut has_error = first.fill(&mut Scanner::new(body)).is_some() && first.error.is_some();
     json::elements(body, |element| has_error |= is_refusal(Chunk::read(element)));
     if has_error { Whole::Refused } else { Whole::Strange(format!("it is no JSON object ({error})")) }
 }

@@ -169,11 +169,11 @@ fn join_element(list: &mut Vec<Value>, element: Value) {
     }
 }
 
-/// Append `,"key":`.
+/// Append `,"key":`, the key as it is written in JSON.
 pub fn write_key(out: &mut String, key: &str) {
-    out.push(',');
-    json::write_text(out, key);
-    out.push(':');
+    out.push_str(",\"");
+    out.push_str(key);
+    out.push_str("\":");
 }
 
 /// Append `,"key":value`.

@@ -30,7 +30,7 @@ struct Fragment<'a> {
     id: &'a str,
     kind: &'a str,
     function: Function<'a>,
-    others: Others<'a>,
+    others: Others<'a, 2>,
 }
 
 /// The `function` of a call, or a whole old `function_call`.
@@ -39,7 +39,7 @@ struct Function<'a> {
     custom: bool,
     name: &'a str,
     arguments: Option<Raw<'a>>,
-    others: Others<'a>,
+    others: Others<'a, 2>,
 }
 
 fn said<'a>(raw: Raw<'a>) -> &'a str {
@@ -49,7 +49,7 @@ fn said<'a>(raw: Raw<'a>) -> &'a str {
 impl<'a> Fragment<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let mut fragment = Fragment::default();
-        json::members(text, |key, value| match &*key {
+        json::members(text, |key, value| match key {
             "index" => fragment.index = value.parse().ok(),
             "id" => fragment.id = said(value),
             "type" => fragment.kind = said(value),
@@ -64,7 +64,7 @@ impl<'a> Fragment<'a> {
 impl<'a> Function<'a> {
     fn read(text: &'a str, custom: bool) -> Option<Self> {
         let mut function = Function { custom, ..Function::default() };
-        json::members(text, |key, value| match &*key {
+        json::members(text, |key, value| match key {
             "name" => function.name = said(value),
             "arguments" if !custom => function.arguments = Some(value),
             "input" if custom => function.arguments = Some(value),

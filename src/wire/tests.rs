@@ -18,7 +18,8 @@ fn answer(framing: &str) -> (String, Vec<u8>) {
     let head = |field: &str| format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{field}\r\n\r\n");
     match framing {
         "chunked" => {
-            let parts = TEXT.chunks(7).map(|part| [format!("{:x};x=y\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
+            let parts =
+                TEXT.chunks(7).map(|part| [format!("{:x};x=y\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
             (head("transfer-encoding: chunked"), parts.chain([b"0\r\n\r\n".to_vec()]).flatten().collect())
         }
         "length" => (head(&format!("content-length: {}", TEXT.len())), TEXT.to_vec()),
@@ -81,7 +82,13 @@ fn read_without_waiting(framing: &'static str, secure: bool) -> (Vec<u8>, usize)
         max_head_bytes: 1 << 16,
     });
     let slot = Slot::new(Arc::new(Stop::default()), "the test".to_owned(), Box::new(|| ()));
-    let outgoing = Outgoing { uri: uri.parse().unwrap(), headers: Default::default(), body: b"{}", max_head_bytes: 1 << 16, fresh: false };
+    let outgoing = Outgoing {
+        uri: uri.parse().unwrap(),
+        headers: Default::default(),
+        body: b"{}",
+        max_head_bytes: 1 << 16,
+        fresh: false,
+    };
     let mut answer = wire.send(outgoing, &slot).unwrap();
     let socket = answer.socket.clone().expect("the connection lives");
     socket.set_nonblocking(true);

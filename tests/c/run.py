@@ -310,7 +310,7 @@ class RealModel(CTest):
         try:
             cls.model.__enter__()
         except real_model.NotAvailable as reason:
-            raise unittest.SkipTest(str(reason))
+            raise unittest.SkipTest(f"there is no real model here: {reason}")
         cls.addClassCleanup(cls.model.__exit__)
 
     def settings(self, **more):

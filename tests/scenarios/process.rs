@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use helio::abi::*;
 
 use crate::support::alone::alone;
-use crate::support::c::{Client, Handle, client_options, complete, create, take_buffer, take_error};
+use crate::support::c::{Client, Handle, client_options, create};
+use crate::support::call::complete;
 use crate::support::chat::{ASK, ASK_STREAM, completion, finish, hello, say};
+use crate::support::copied::{take_buffer, take_error};
 use crate::support::outcome::Outcome;
 use crate::support::server::Server;
 use crate::support::sync::BOUND;

@@ -4,16 +4,13 @@ use helio::abi::*;
 use serde_json::{Value, json};
 
 use crate::support::alone::alone;
+use crate::support::ask::answering;
 use crate::support::c::{Client, KEY, config_of};
 use crate::support::chat::{ASK, ASK_STREAM, completion};
 use crate::support::conn::Conn;
 use crate::support::request::Request;
 use crate::support::server::Server;
 use crate::this_test;
-
-fn answering() -> Server {
-    Server::new(|_, conn| conn.json(200, completion("Hello")))
-}
 
 /// What goes out for this config and these overrides.
 #[track_caller]
@@ -279,17 +276,6 @@ fn a_helicone_key_is_not_sent_to_anybody_else() {
         let config = json!({"base_url": server.url()}).to_string();
         Client::try_new(Some(config.as_bytes())).unwrap().ask(ASK).ok();
         assert_eq!(server.only_request().header("authorization"), None);
-    });
-}
-
-#[test]
-fn proxy_variables_are_not_read_unless_asked_for() {
-    let nobody = "http://127.0.0.1:9";
-    let variables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    alone(this_test!(), &variables.map(|name| (name, nobody)), || {
-        let server = answering();
-        Client::of(&server).ask(ASK).ok();
-        assert_eq!(server.requests().len(), 1);
     });
 }
 

@@ -55,6 +55,7 @@ fn the_server_keeps_what_it_was_sent_and_the_connection_open() {
 fn pieces_are_read_one_by_one() {
     let server = Server::new(|_, conn| {
         conn.send_split("abcdef", &[1, 4]);
+        conn.wait_until_read();
         conn.in_pieces(1);
         conn.send("xy");
         conn.cut();

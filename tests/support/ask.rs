@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::c::{Client, merged};
-use super::chat::{ASK, ASK_STREAM};
+use super::chat::{ASK, ASK_STREAM, completion};
 use super::conn::Conn;
 use super::outcome::Outcome;
 use super::server::Server;
@@ -31,4 +31,16 @@ pub fn ask_with(config: Value, body: &str, script: impl Fn(&mut Conn) + Send + S
 /// Streams these events to one request.
 pub fn ask_events<T: AsRef<[u8]> + Send + Sync + 'static>(events: Vec<T>) -> Outcome {
     ask_stream(move |conn| conn.stream(&events))
+}
+
+/// A server that says `Hello` to every request, in JSON.
+pub fn answering() -> Server {
+    Server::new(|_, conn| conn.json(200, completion("Hello")))
+}
+
+/// A server that nobody may talk to, and its client.
+pub fn untouched() -> (Server, Client) {
+    let server = Server::raw(|_| panic!("nothing should have been sent"));
+    let client = Client::of(&server);
+    (server, client)
 }

@@ -1,18 +1,17 @@
 //! The exported C functions, called as a C program calls them, with everything they hand out copied and freed.
 
-use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{dangling_mut, null};
 use std::sync::Mutex;
-use std::thread::ThreadId;
 use std::time::Duration;
 
 use helio::abi::*;
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::certs;
-use super::outcome::{Event, Failure, Outcome};
+use super::copied::{self, take_error};
+use super::outcome::{Failure, Outcome};
 use super::server::Server;
 use super::sync::{Watch, lock};
 
@@ -20,7 +19,7 @@ use super::sync::{Watch, lock};
 pub const KEY: &str = "sk-test-4f1d9b7c2e8a6035";
 
 /// No call of a scenario takes as long as this.
-const CALL_BOUND: Duration = Duration::from_secs(60);
+pub const CALL_BOUND: Duration = Duration::from_secs(60);
 
 /// One `helio_client`. Dropping it destroys the client, which must succeed.
 pub struct Client {
@@ -118,16 +117,7 @@ impl Client {
 
     /// Prepares a call.
     pub fn call(&self, body: impl AsRef<[u8]>) -> Call<'_> {
-        Call {
-            handle: self.handle,
-            secrets: &self.secrets,
-            body: body.as_ref().to_vec(),
-            len: None,
-            id: 0,
-            overrides: None,
-            watched: true,
-            hook: Box::new(|_| 0),
-        }
+        Call::new(self.handle, &self.secrets, body.as_ref())
     }
 
     pub fn reserve(&self) -> u64 {
@@ -202,129 +192,8 @@ impl Handle {
 
     /// A call on the bare pointer, where no [`Client`] is at hand.
     pub fn ask(self, body: impl AsRef<[u8]>) -> Outcome {
-        let body = body.as_ref().to_vec();
-        let hook = Box::new(|_: &Event| 0);
-        let secrets = &[];
-        Call { handle: self, secrets, body, len: None, id: 0, overrides: None, watched: true, hook }.run()
+        Call::new(self, &[], body.as_ref()).run()
     }
-}
-
-/// One `helio_complete`, being prepared.
-pub struct Call<'a> {
-    handle: Handle,
-    secrets: &'a [String],
-    body: Vec<u8>,
-    len: Option<usize>,
-    id: u64,
-    overrides: Option<Vec<u8>>,
-    watched: bool,
-    hook: Box<dyn FnMut(&Event) -> i32 + 'a>,
-}
-
-impl<'a> Call<'a> {
-    /// With an id from `helio_reserve`, or one that only looks so.
-    pub fn id(mut self, id: u64) -> Self {
-        self.id = id;
-        self
-    }
-
-    pub fn overrides(self, overrides: &Value) -> Self {
-        self.raw_overrides(overrides.to_string())
-    }
-
-    pub fn raw_overrides(mut self, overrides: impl AsRef<[u8]>) -> Self {
-        self.overrides = Some(overrides.as_ref().to_vec());
-        self
-    }
-
-    /// Gives this length instead of the body's.
-    pub fn len(mut self, len: usize) -> Self {
-        self.len = Some(len);
-        self
-    }
-
-    /// Without `on_event`.
-    pub fn unwatched(mut self) -> Self {
-        self.watched = false;
-        self
-    }
-
-    /// Calls `hook` with each event; what it returns goes back to the library.
-    pub fn on_event(mut self, hook: impl FnMut(&Event) -> i32 + 'a) -> Self {
-        self.hook = Box::new(hook);
-        self
-    }
-
-    /// Makes the call and checks all that holds for every outcome.
-    pub fn run(self) -> Outcome {
-        let _watch = Watch::over(format!("helio_complete in {:?}", std::thread::current().name()), CALL_BOUND);
-        let mut observer =
-            Observer { events: Vec::new(), thread: std::thread::current().id(), hook: self.hook, panic: None };
-        let mut options = request_options();
-        options.id = self.id;
-        if let Some(overrides) = &self.overrides {
-            options.overrides = overrides.as_ptr().cast();
-            options.overrides_len = overrides.len();
-        }
-        if self.watched {
-            options.on_event = Some(on_event);
-        }
-        options.user_data = (&raw mut observer).cast();
-        // A terminating NUL, for those who give HELIO_STRLEN; those who give a length do not count it.
-        let mut body = self.body;
-        let len = self.len.unwrap_or(body.len());
-        body.push(0);
-        // SAFETY: the body ends in a NUL, and every other length is that of what it belongs to.
-        let mut outcome = unsafe { complete(self.handle, body.as_ptr().cast(), len, &options) };
-        if let Some(panic) = observer.panic {
-            resume_unwind(panic);
-        }
-        outcome.events = observer.events;
-        outcome.check(self.id, self.watched, self.secrets);
-        outcome
-    }
-}
-
-/// The bare `helio_complete`; whatever events there were, they are not in the outcome.
-///
-/// # Safety
-/// As the header says.
-pub unsafe fn complete(
-    handle: Handle,
-    json: *const c_char,
-    len: usize,
-    options: *const helio_request_options,
-) -> Outcome {
-    // Both must be overwritten, also where there is nothing to hand out.
-    let (mut out_json, mut out_error) = (dangling_mut(), dangling_mut());
-    // SAFETY: the caller's promise, and the out-parameters are ours.
-    let status = unsafe { helio_complete(handle.0, json, len, options, &mut out_json, &mut out_error) };
-    Outcome { status, data: take_buffer(out_json), error: take_error(out_error), events: Vec::new() }
-}
-
-/// What stands behind `user_data` during a call.
-struct Observer<'a> {
-    events: Vec<Event>,
-    thread: ThreadId,
-    hook: Box<dyn FnMut(&Event) -> i32 + 'a>,
-    panic: Option<Box<dyn Any + Send>>,
-}
-
-unsafe extern "C" fn on_event(event: *const helio_event, user_data: *mut c_void) -> i32 {
-    // SAFETY: `user_data` is the observer of the call that is running, or this test finds a grave bug.
-    let observer = unsafe { &mut *user_data.cast::<Observer>() };
-    let seen = catch_unwind(AssertUnwindSafe(|| {
-        assert_eq!(std::thread::current().id(), observer.thread, "an event on another thread");
-        // SAFETY: the library gives a valid event that lives until this function returns.
-        let event = unsafe { copy_event(&*event) };
-        assert_eq!(event.user_data, user_data as usize, "user_data within the event");
-        observer.events.push(event);
-        (observer.hook)(&observer.events[observer.events.len() - 1])
-    }));
-    seen.unwrap_or_else(|panic| {
-        observer.panic.get_or_insert(panic);
-        1
-    })
 }
 
 unsafe extern "C" fn on_log(
@@ -338,91 +207,8 @@ unsafe extern "C" fn on_log(
     let logs = unsafe { &*user_data.cast::<Logs>() };
     // SAFETY: the library gives a target that ends in NUL, and a message with its length.
     let (target, message) =
-        unsafe { (CStr::from_ptr(target).to_string_lossy(), copy(message, len).unwrap_or_default()) };
+        unsafe { (CStr::from_ptr(target).to_string_lossy(), copied::text(message, len).unwrap_or_default()) };
     lock(&logs.0).push(format!("{level} {target}: {message}"));
-}
-
-/// # Safety
-/// The event is valid, and so is all it points to.
-unsafe fn copy_event(event: &helio_event) -> Event {
-    assert_eq!(event.struct_size as usize, size_of::<helio_event>(), "struct_size of an event");
-    // SAFETY: the caller's promise.
-    unsafe {
-        Event {
-            kind: event.kind,
-            request: event.request,
-            user_data: event.user_data as usize,
-            data: copy(event.data, event.len),
-            text: copy(event.text, event.text_len),
-            reasoning: copy(event.reasoning, event.reasoning_len),
-            status: event.status,
-            http_status: event.http_status,
-            error: (!event.error.is_null()).then(|| copy_error(event.error)),
-            report: copy(event.report, event.report_len),
-        }
-    }
-}
-
-/// Copies text that was handed out: UTF-8, ending in a NUL that is not counted; NULL with 0 where absent.
-///
-/// # Safety
-/// `data` is NULL or points to `len` bytes and a NUL.
-unsafe fn copy(data: *const c_char, len: usize) -> Option<String> {
-    if data.is_null() {
-        assert_eq!(len, 0, "a NULL text with a length");
-        return None;
-    }
-    // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len + 1) };
-    assert_eq!(bytes[len], 0, "a text without its NUL");
-    Some(String::from_utf8(bytes[..len].to_vec()).expect("text in UTF-8"))
-}
-
-/// # Safety
-/// `error` is valid.
-unsafe fn copy_error(error: *const helio_error) -> Failure {
-    type Accessor = unsafe extern "C" fn(*const helio_error, *mut usize) -> *const c_char;
-    let text = |accessor: Accessor| {
-        let mut len = usize::MAX;
-        // SAFETY: the caller's promise, and the length belongs to the text.
-        unsafe {
-            let data = accessor(error, &mut len);
-            copy(data, len)
-        }
-    };
-    // SAFETY: the caller's promise.
-    let (status, http_status, retry_after_ms) =
-        unsafe { (helio_error_status(error), helio_error_http_status(error), helio_error_retry_after_ms(error)) };
-    Failure {
-        status,
-        http_status,
-        retry_after_ms,
-        message: text(helio_error_message).expect("an error has a message"),
-        code: text(helio_error_code),
-        kind: text(helio_error_type),
-        body: text(helio_error_body),
-        report: text(helio_error_report),
-    }
-}
-
-/// Copies and frees a buffer.
-pub fn take_buffer(buffer: *mut helio_buffer) -> Option<String> {
-    // SAFETY: the buffer is ours, or NULL, which every accessor takes; it is used no more afterwards.
-    unsafe {
-        let data = copy(helio_buffer_data(buffer), helio_buffer_size(buffer));
-        helio_buffer_free(buffer);
-        data
-    }
-}
-
-/// Copies and frees an error.
-pub fn take_error(error: *mut helio_error) -> Option<Failure> {
-    // SAFETY: the error is ours, or NULL; it is used no more afterwards.
-    unsafe {
-        let failure = (!error.is_null()).then(|| copy_error(error));
-        helio_error_free(error);
-        failure
-    }
 }
 
 /// Creates a client from these options as they are.

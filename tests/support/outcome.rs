@@ -82,6 +82,13 @@ impl Failure {
         self.body.as_deref().unwrap_or_default()
     }
 
+    /// It must be this one.
+    #[track_caller]
+    pub fn is(&self, status: helio_status) -> &Failure {
+        assert!(self.status == status, "{} instead of {}: {self:#?}", status_name(self.status), status_name(status));
+        self
+    }
+
     /// The message must speak of all of these, in any case.
     #[track_caller]
     pub fn says(&self, words: &[&str]) -> &Failure {

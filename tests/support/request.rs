@@ -1,7 +1,5 @@
 //! One HTTP request as it came over the wire.
 
-use std::os::fd::RawFd;
-
 use serde_json::Value;
 
 /// Everything the client sent for one request, in order and unchanged.
@@ -62,16 +60,5 @@ impl Request {
 
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("a body of JSON")
-    }
-}
-
-/// What the system knows of a connection; all zeroes if there is none under this descriptor.
-pub fn tcp_info(fd: RawFd) -> libc::tcp_info {
-    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes into `info`, which was zeroed: every field is a number.
-    unsafe {
-        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut len);
-        info.assume_init()
     }
 }

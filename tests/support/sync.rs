@@ -12,6 +12,12 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Lets other threads go on into their system calls. Where they have got to decides which phase is tried, not
+/// what must come of it.
+pub fn pass() {
+    std::thread::sleep(Duration::from_millis(30));
+}
+
 /// Something that happens once or often: one side says so, the other waits for it.
 #[derive(Default)]
 pub struct Gate {
