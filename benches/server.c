@@ -121,8 +121,10 @@ static void add_http_chunk(struct bytes *b, const char *data, size_t len) {
   add(b, "\r\n", 2);
 }
 
-/* An event of EVENT_BYTES, whatever the token, or a little more if the token is long. */
+/* An event of EVENT_BYTES, whatever the token, or a little more if the token is long. As with OpenAI, the padding
+ * differs from event to event: what a client remembers of the last one does not help it over the end of the next. */
 static void add_content_chunk(struct bytes *b, const char *delta) {
+  static unsigned turn;
   static const char padding[] = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7aB3dE6gH9jK2mN5pQ8sT1vW4yZ7aB3dE6gH9j";
   char event[1024];
   int bare = snprintf(event, sizeof event,
@@ -135,7 +137,7 @@ static void add_content_chunk(struct bytes *b, const char *delta) {
   int n = snprintf(event, sizeof event,
                    CHUNK_OPEN "\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}],"
                               "\"usage\":null,\"obfuscation\":\"%.*s\"}\n\n",
-                   delta, pad, padding);
+                   delta, pad, padding + turn++ % (sizeof padding - (size_t)pad));
   add_http_chunk(b, event, (size_t)n);
 }
 

@@ -72,6 +72,17 @@ impl Assembly {
         }
     }
 
+    /// Add a chunk that only says this, as it is written, in one choice.
+    pub fn add_content(&mut self, choice: u64, inner: &str, words: Option<&mut Words>) {
+        if let Some(words) = words {
+            words.clear();
+            if choice == 0 {
+                json::unescape(inner, &mut words.text);
+            }
+        }
+        self.growing(choice).content.add_inner(inner);
+    }
+
     /// Whether any choice was seen.
     pub fn has_choices(&self) -> bool {
         !self.choices.is_empty()
@@ -262,11 +273,7 @@ impl Content {
             if let Some(text) = text {
                 json::unescape(inner, text);
             }
-            match self {
-                Content::Nothing => *self = Content::Text(inner.to_owned()),
-                Content::Text(known) => known.push_str(inner),
-                Content::Parts(parts) => add_part(parts, text_part(inner)),
-            }
+            self.add_inner(inner);
         } else if let Ok(Value::Array(more)) = serde_json::from_str::<Value>(raw) {
             if let Some(text) = text {
                 more.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default()));
@@ -279,6 +286,15 @@ impl Content {
             };
             more.into_iter().for_each(|part| add_part(&mut parts, part));
             *self = Content::Parts(parts);
+        }
+    }
+
+    /// The inside of a string.
+    fn add_inner(&mut self, inner: &str) {
+        match self {
+            Content::Nothing => *self = Content::Text(inner.to_owned()),
+            Content::Text(known) => known.push_str(inner),
+            Content::Parts(parts) => add_part(parts, text_part(inner)),
         }
     }
 

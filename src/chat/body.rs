@@ -8,6 +8,7 @@ use super::assemble::{Assembly, Words};
 use super::chunk::Chunk;
 use super::completion::{self, Whole};
 use super::json;
+use super::repeat::Pattern;
 use crate::sse::{Events, Kind, TooLarge};
 use crate::text::{ZString, excerpt, lossy};
 
@@ -118,6 +119,7 @@ struct Stream {
     unread_from: usize,
     data: Vec<u8>,
     chunk: ZString,
+    pattern: Option<Pattern>, // of that chunk
     words: Words,
     assembly: Assembly,
     chunks: u64,
@@ -330,6 +332,7 @@ impl Stream {
             unread_from: 0,
             data: Vec::new(),
             chunk: ZString::default(),
+            pattern: None,
             words: Words::default(),
             assembly: Assembly::default(),
             chunks: 0,
@@ -402,7 +405,14 @@ impl Stream {
         if kind == Kind::Error {
             return Err(Fault::Refused(meant.to_owned()));
         }
-        self.take_chunk(kind, meant, wants_words)?;
+        let pattern = self.pattern.filter(|_| kind == Kind::Message && meant.len() == text.len());
+        match pattern.and_then(|pattern| Some((pattern.choice, pattern.content(self.chunk.as_str(), meant)?))) {
+            Some((choice, inner)) => self.assembly.add_content(choice, inner, wants_words.then_some(&mut self.words)),
+            None => {
+                self.take_chunk(kind, meant, wants_words)?;
+                self.pattern = self.pattern.filter(|_| meant.len() == text.len());
+            }
+        }
         self.chunks += 1;
         // The buffer of the chunk before is used again for the next event.
         let before = std::mem::replace(&mut self.chunk, ZString::from(text));
@@ -425,6 +435,7 @@ impl Stream {
             ));
         }
         self.assembly.add(&chunk, wants_words.then_some(&mut self.words));
+        self.pattern = Pattern::of(text, &chunk);
         match chunk.gave_up() {
             true => Err(Fault::Refused(text.to_owned())),
             false => Ok(()),
@@ -501,6 +512,46 @@ mod tests {
                 let single: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
                 assert_eq!(read(promise, &single).1, "complete aü");
             }
+        }
+    }
+
+    #[test]
+    fn chunks_alike_and_chunks_apart_add_up_as_if_each_was_read() {
+        let deltas = [
+            r#"{"role":"assistant","content":""}"#,
+            r#"{"content":"a"}"#,
+            r#"{"content":"b\n"}"#,
+            r#"{"content":"\ud83c"}"#,
+            r#"{"content":"\udf0d"}"#,
+            r#"{"content":"c","x":"1"}"#,
+            r#"{"content":"d","x":"1"}"#,
+            r#"{"content":"d","x":"1"}"#,
+            r#"{"content":[{"type":"text","text":"e"}]}"#,
+            r#"{"content":"f"}"#,
+            r#"{"content":"g"}"#,
+            r#"{"content":null}"#,
+        ];
+        let chunks: Vec<String> =
+            deltas
+                .iter()
+                .flat_map(|delta| {
+                    [0, 1].map(|index| format!(r#"{{"choices":[{{"index":{index},"delta":{delta}}}],"n":{index}}}"#))
+                })
+                .chain([0, 1].map(|index| {
+                    format!(r#" {{"choices":[{{"index":{index},"delta":{{}},"finish_reason":"stop"}}]}}"#)
+                }))
+                .collect();
+        for order in [chunks.clone(), chunks.iter().rev().cloned().collect(), [chunks.clone(), chunks].concat()] {
+            let mut expected = Assembly::default();
+            order.iter().for_each(|chunk| expected.add(&Chunk::read(chunk).unwrap(), None));
+            let mut whole = String::new();
+            expected.write(&mut whole, String::new);
+            let stream: String = order.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+            let mut body = Body::new(Promise::Stream, BodyLimits { event_bytes: 1000, response_bytes: 100_000 }, true);
+            let mut input = stream.as_bytes();
+            while body.next(&mut input) == Ok(Step::Chunk) {}
+            let Verdict::Complete(told) = body.verdict() else { panic!("not complete") };
+            assert_eq!(told.data.as_str(), whole);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Chat completions: what the bytes of an answer mean.
 //!
 //! [`body`] finds out which of the two forms a body has and reads it: a stream of chunks, or one JSON object.
-//! [`chunk`] reads one chunk, [`assemble`] adds chunks up to one completion (with [`tools`] for tool calls and
+//! [`chunk`] reads one chunk ([`repeat`] those that are like the one before), [`assemble`] adds chunks up to one completion (with [`tools`] for tool calls and
 //! [`merge`] for what it does not know), [`completion`] looks into a whole one, and [`refusal`] understands errors
 //! in every shape that servers give them. [`scan`] and [`json`] read what is written. All of it passes bytes through: a string is joined in its JSON form, a
 //! number keeps its digits, an unknown member is kept.
@@ -13,5 +13,6 @@ pub mod completion;
 pub mod json;
 pub mod merge;
 pub mod refusal;
+pub mod repeat;
 pub mod scan;
 pub mod tools;

@@ -212,6 +212,23 @@ fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Whether a text can stand between the quotes of a string.
+pub fn is_inside_of_a_string(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        at = plain_until(bytes, at);
+        match bytes.get(at) {
+            None => return true,
+            Some(b'\\') => match escape_until(bytes, at) {
+                Some(end) => at = end,
+                None => return false,
+            },
+            Some(_) => return false,
+        }
+    }
+}
+
 /// The length of the number that stands here.
 fn number(bytes: &[u8]) -> Option<usize> {
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -177,7 +177,6 @@ fn the_server_says_how_long_to_wait() {
     let begin = Instant::now();
     assert!(waited(long.clone(), vec![("retry-after-ms", "150".into())]) >= Duration::from_millis(150));
     assert!(waited(long.clone(), vec![("retry-after", "1".into())]) >= Duration::from_secs(1));
-    assert!(waited(long.clone(), vec![("retry-after", "0".into())]) < Duration::from_secs(20));
     let both = vec![("retry-after", "25".into()), ("retry-after-ms", "100".into())];
     assert!(waited(long.clone(), both) < Duration::from_secs(20), "milliseconds go first");
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));

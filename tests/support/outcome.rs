@@ -1,8 +1,8 @@
 //! How a call ended, and what must hold however it ended.
 
 use helio::abi::*;
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::c::status_name;
 
@@ -295,7 +295,7 @@ fn check_report(report: Option<&str>, status: helio_status, secrets: &[String]) 
 
 /// Whether this is one JSON object, however deep, whatever its strings escape.
 fn is_object(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok_and(|value| value.get().starts_with('{'))
+    text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// The text of choice 0, its parts joined if it is an array.
