@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use ureq::http::HeaderMap;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 
 use super::report::write_headers;
@@ -19,7 +18,9 @@ use crate::status::Status;
 use crate::text::{ZString, lossy};
 use crate::wire::{Answer, End as Ending, Outgoing, Reason, Slot, Socket, WireError};
 
-const READ: usize = 16 * 1024;
+/// The buffer of a read grows from here to there, once a read fills it.
+const READ_FIRST: usize = 4 * 1024;
+const READ_MOST: usize = 32 * 1024;
 /// Of the body of a refusal so much is kept.
 const REFUSAL_MOST: u64 = 1 << 20;
 /// What may follow a finished answer (usage, the terminator) is waited for so long.
@@ -76,22 +77,23 @@ enum Stopped {
 impl Call<'_, '_> {
     /// Send once and read what comes. `fresh`: on a new connection.
     pub(super) fn attempt(&mut self, fresh: bool) -> (Outcome, Option<Tail>) {
+        self.http_status = 0;
         self.job.deadlines.enter(Phase::Connect, Instant::now());
         if self.job.stop.reason().is_some() {
             let stopped = self.stopped(None);
-            self.record(0, stopped.failure.status, false);
+            self.record(stopped.failure.status, false);
             return (Err(stopped), None);
         }
         let deadlines = self.job.deadlines.clone();
         let on_connected = Box::new(move || deadlines.enter(Phase::FirstEvent, Instant::now()));
-        let slot = Slot::new(self.job.stop.clone(), self.peer(), on_connected);
+        let slot = Slot::new(self.job.stop.clone(), self.around.endpoint.peer.clone(), on_connected);
         let api_key = (self.around.api_key)();
         let headers = match provider::headers(&self.job.settings, api_key.as_deref(), self.job.facts.streams) {
             Ok(headers) => headers,
             Err(failure) => return (Err(Box::new(Failed::new(failure))), None),
         };
         let outgoing = Outgoing {
-            uri: self.around.endpoint.clone(),
+            uri: self.around.endpoint.uri.clone(),
             headers,
             body: self.job.body,
             max_head_bytes: self.job.settings.limits.max_head_bytes,
@@ -102,19 +104,17 @@ impl Call<'_, '_> {
         });
         let answer = self.around.wire.send(outgoing, &slot);
         self.report.times = slot.times();
-        let (http_status, outcome, tail) = match answer {
-            Err(error) => (0, Err(self.unanswered(error)), None),
+        let (outcome, tail) = match answer {
+            Err(error) => (Err(self.unanswered(error)), None),
             Ok(answer) => {
                 self.report.head = Some(self.job.started.elapsed());
-                let http_status = answer.status;
-                let (outcome, tail) = self.read(answer, &slot);
-                (http_status, outcome, tail)
+                self.read(answer, &slot)
             }
         };
         self.report.bytes_sent += slot.bytes_sent();
         self.report.bytes_received += slot.bytes_received();
         let status = outcome.as_ref().map_or_else(|failed| failed.failure.status, |_| Status::Ok);
-        self.record(http_status, status, slot.was_reused());
+        self.record(status, slot.was_reused());
         (outcome, tail)
     }
 
@@ -126,15 +126,17 @@ impl Call<'_, '_> {
         Box::new(Failed { by_table: retryable, stale, ..Failed::new(Failure::new(status, message)) })
     }
 
-    fn read(&mut self, answer: Answer, slot: &Slot) -> (Outcome, Option<Tail>) {
-        self.report.headers = answer.headers.clone();
+    fn read(&mut self, mut answer: Answer, slot: &Slot) -> (Outcome, Option<Tail>) {
+        self.http_status = answer.status;
+        self.report.headers = std::mem::take(&mut answer.headers);
         match answer.status {
             204 | 205 => {
                 (self.strange(slot, format!("answered with status {}: no content", answer.status), None), None)
             }
             200..=299 => self.read_answer(answer, slot),
             300..=399 => {
-                let target = answer
+                let target = self
+                    .report
                     .headers
                     .get(LOCATION)
                     .map_or("nowhere".into(), |value| String::from_utf8_lossy(value.as_bytes()));
@@ -158,8 +160,8 @@ impl Call<'_, '_> {
 
     /// A refused status. That its body breaks off or goes on for ever changes nothing.
     fn read_refusal(&mut self, answer: Answer, slot: &Slot) -> Outcome {
-        let Answer { status, headers, mut body, .. } = answer;
-        let (mut bytes, mut buffer) = (Vec::new(), vec![0u8; READ]);
+        let mut body = answer.body;
+        let (mut bytes, mut buffer) = (Vec::new(), vec![0u8; READ_FIRST]);
         while (bytes.len() as u64) < REFUSAL_MOST {
             match body.read(&mut buffer) {
                 Ok(0) | Err(_) => break,
@@ -173,18 +175,12 @@ impl Call<'_, '_> {
             return Err(self.stopped(None));
         }
         bytes.truncate(REFUSAL_MOST as usize);
-        Err(self.refused(status, lossy(bytes), &headers, slot, None))
+        Err(self.refused(lossy(bytes), slot, None))
     }
 
-    /// A refusal by status, or inside an answer (then `http_status` is 200 and stands for 500).
-    fn refused(
-        &self,
-        http_status: u16,
-        body: String,
-        headers: &HeaderMap,
-        slot: &Slot,
-        partial: Option<Final>,
-    ) -> Box<Failed> {
+    /// A refusal by status, or inside an answer (whose 200 then stands for 500).
+    fn refused(&self, body: String, slot: &Slot, partial: Option<Final>) -> Box<Failed> {
+        let http_status = self.http_status;
         let in_answer = http_status < 400;
         let refusal = refusal::understand(if in_answer { 500 } else { http_status }, &body);
         let advice = advice(refusal.status);
@@ -204,34 +200,34 @@ impl Call<'_, '_> {
             partial,
             by_table: refusal::is_retried(refusal.stands_for) && !is_the_hosts(refusal.status),
             is_final: refusal.is_final,
-            wish: retry::Wish::read(headers, SystemTime::now()),
+            wish: retry::Wish::read(&self.report.headers, SystemTime::now()),
             ..Failed::new(failure)
         })
     }
 
     /// A status of success: the answer itself.
     fn read_answer(&mut self, answer: Answer, slot: &Slot) -> (Outcome, Option<Tail>) {
-        let Answer { status, headers, body: mut reader, socket } = answer;
+        let Answer { body: mut reader, socket, .. } = answer;
         let limits = &self.job.settings.limits;
         let limits = BodyLimits { event_bytes: limits.max_event_bytes, response_bytes: limits.max_response_bytes };
-        let promise = Promise::of(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let promise = Promise::of(self.report.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let mut body = Body::new(promise, limits, self.job.receiver.is_some());
-        let mut stopped = self.pump(&mut reader, &mut body, status, &headers);
+        let mut stopped = self.pump(&mut reader, &mut body);
         if matches!(stopped, Stopped::Ended) && slot.end() == Some(Ending::Broken) {
             stopped = Stopped::Broken; // a reset where only closing ends the body
         }
         if let Stopped::Ended | Stopped::Broken = stopped
-            && let Some(last) = self.pump_rest(&mut body, status, &headers)
+            && let Some(last) = self.pump_rest(&mut body)
         {
             stopped = last;
         }
         self.report.terminator = body.terminated();
         self.report.events = body.chunks();
         let tail = matches!(stopped, Stopped::Terminated).then_some(Tail { body: reader, socket });
-        let outcome = self.judge(stopped, body, status, &headers, slot);
+        let outcome = self.judge(stopped, body, slot);
         if let (Ok(told), 0) = (&outcome, self.report.events) {
             // A JSON answer has shown nothing yet.
-            if !self.respond(status, &headers) {
+            if !self.respond() {
                 return (Err(self.stopped(None)), None);
             }
             self.report.last_event = Some(self.job.started.elapsed());
@@ -241,14 +237,8 @@ impl Call<'_, '_> {
     }
 
     /// Read, and show what comes, until something ends it.
-    fn pump(
-        &mut self,
-        reader: &mut ureq::BodyReader<'static>,
-        body: &mut Body,
-        status: u16,
-        headers: &HeaderMap,
-    ) -> Stopped {
-        let mut buffer = vec![0u8; READ];
+    fn pump(&mut self, reader: &mut ureq::BodyReader<'static>, body: &mut Body) -> Stopped {
+        let mut buffer = vec![0u8; READ_FIRST];
         loop {
             let count = match reader.read(&mut buffer) {
                 _ if self.job.stop.reason().is_some() => return Stopped::Halted,
@@ -262,10 +252,13 @@ impl Call<'_, '_> {
                 match body.next(&mut input) {
                     Ok(Step::More) => break,
                     Ok(Step::Terminated) => return Stopped::Terminated,
-                    Ok(Step::Chunk) if !self.show_chunk(body, status, headers, arrived) => return Stopped::Halted,
+                    Ok(Step::Chunk) if !self.show_chunk(body, arrived) => return Stopped::Halted,
                     Ok(Step::Chunk) => {}
                     Err(fault) => return Stopped::Fault(fault),
                 }
+            }
+            if count == buffer.len() && count < READ_MOST {
+                buffer.resize(READ_MOST, 0);
             }
             if body.counts_bytes() {
                 self.progress(arrived);
@@ -274,11 +267,11 @@ impl Call<'_, '_> {
         }
     }
 
-    fn pump_rest(&mut self, body: &mut Body, status: u16, headers: &HeaderMap) -> Option<Stopped> {
+    fn pump_rest(&mut self, body: &mut Body) -> Option<Stopped> {
         loop {
             match body.rest() {
                 Ok(Step::More | Step::Terminated) => return None,
-                Ok(Step::Chunk) if !self.show_chunk(body, status, headers, Instant::now()) => {
+                Ok(Step::Chunk) if !self.show_chunk(body, Instant::now()) => {
                     return Some(Stopped::Halted);
                 }
                 Ok(Step::Chunk) => {}
@@ -294,12 +287,11 @@ impl Call<'_, '_> {
     }
 
     /// Show the chunk that was just read, and wait for the next from now on.
-    fn show_chunk(&mut self, body: &Body, status: u16, headers: &HeaderMap, arrived: Instant) -> bool {
+    fn show_chunk(&mut self, body: &Body, arrived: Instant) -> bool {
         self.progress(arrived);
         let go_on = match (body.chunk(), body.words()) {
             (Some(chunk), Some(words)) => {
-                self.respond(status, headers)
-                    && self.show(EventKind::Chunk, chunk, &words.text, &words.reasoning, status)
+                self.respond() && self.show(EventKind::Chunk, chunk, &words.text, &words.reasoning)
             }
             _ => true,
         };
@@ -316,25 +308,18 @@ impl Call<'_, '_> {
     }
 
     /// RESPONSE, once. From here on this attempt is the last.
-    fn respond(&mut self, status: u16, headers: &HeaderMap) -> bool {
+    fn respond(&mut self) -> bool {
         if std::mem::replace(&mut self.committed, true) || self.job.receiver.is_none() {
             return self.job.stop.reason().is_none();
         }
-        let mut data = format!("{{\"status\":{status},\"headers\":");
-        write_headers(&mut data, headers, |_, value| Some(value));
+        let mut data = format!("{{\"status\":{},\"headers\":", self.http_status);
+        write_headers(&mut data, &self.report.headers, |_, value| Some(value));
         data.push('}');
-        self.show(EventKind::Response, &ZString::from(data), "", "", status)
+        self.show(EventKind::Response, &ZString::from(data), "", "")
     }
 
     /// How it ended: the first row of the contract's table that fits.
-    fn judge(
-        &mut self,
-        stopped: Stopped,
-        mut body: Body,
-        http_status: u16,
-        headers: &HeaderMap,
-        slot: &Slot,
-    ) -> Outcome {
+    fn judge(&mut self, stopped: Stopped, mut body: Body, slot: &Slot) -> Outcome {
         let settled = self.job.stop.reason() == Some(Reason::Settled);
         if matches!(stopped, Stopped::Halted) && !settled {
             return Err(self.stopped(body.partial()));
@@ -360,21 +345,19 @@ impl Call<'_, '_> {
         match stopped {
             Stopped::Fault(Fault::Refused(text)) => {
                 let partial = body.partial();
-                Err(self.refused(http_status, text, headers, slot, partial))
+                Err(self.refused(text, slot, partial))
             }
-            Stopped::Fault(Fault::Strange(why, bytes)) => {
-                self.not_understood(why, bytes, headers, slot, body.partial())
-            }
+            Stopped::Fault(Fault::Strange(why, bytes)) => self.not_understood(why, bytes, slot, body.partial()),
             Stopped::Garbled(why) => self.strange(slot, format!("sent a body that is broken: {why}"), body.partial()),
             Stopped::Broken if !body.is_whole_json() => self.cut_off(body, slot),
             _ => match body.verdict() {
                 Verdict::Complete(told) => Ok(told),
                 Verdict::Truncated => self.cut_off(body, slot),
                 Verdict::Empty => {
-                    self.strange(slot, format!("answered with status {http_status} and an empty body"), None)
+                    self.strange(slot, format!("answered with status {} and an empty body", self.http_status), None)
                 }
-                Verdict::Fault(Fault::Refused(text)) => Err(self.refused(http_status, text, headers, slot, None)),
-                Verdict::Fault(Fault::Strange(why, bytes)) => self.not_understood(why, bytes, headers, slot, None),
+                Verdict::Fault(Fault::Refused(text)) => Err(self.refused(text, slot, None)),
+                Verdict::Fault(Fault::Strange(why, bytes)) => self.not_understood(why, bytes, slot, None),
                 Verdict::Fault(Fault::TooLarge(key)) => self.strange(slot, format!("passed limits.{key}"), None),
             },
         }
@@ -393,15 +376,10 @@ impl Call<'_, '_> {
         Err(Box::new(Failed { partial: body.partial(), ..Failed::new(Failure::new(Status::Truncated, message)) }))
     }
 
-    fn not_understood(
-        &self,
-        why: String,
-        bytes: String,
-        headers: &HeaderMap,
-        slot: &Slot,
-        partial: Option<Final>,
-    ) -> Outcome {
-        let packed = headers
+    fn not_understood(&self, why: String, bytes: String, slot: &Slot, partial: Option<Final>) -> Outcome {
+        let packed = self
+            .report
+            .headers
             .get(CONTENT_ENCODING)
             .map(|coding| format!(" (its Content-Encoding {coding:?} is not one that helio reads)"))
             .unwrap_or_default();

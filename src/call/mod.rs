@@ -13,14 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use ureq::http::Uri;
 
 pub use deadline::{Deadlines, Keeper, Phase};
 pub use request::{Facts, check, utf8};
 
 use crate::chat::assemble::Words;
 use crate::chat::body::Final;
-use crate::config::Settings;
+use crate::config::{Endpoint, Settings};
 use crate::deliver::{Event, EventKind, Receiver, inside};
 use crate::failure::Failure;
 use crate::log::{Level, Log};
@@ -38,7 +37,7 @@ pub struct Surroundings<'a> {
     /// The internal runtime.
     pub runtime: tokio::runtime::Handle,
     /// Where requests go.
-    pub endpoint: &'a Uri,
+    pub endpoint: &'a Endpoint,
     /// The key that counts now.
     pub api_key: &'a dyn Fn() -> Option<String>,
     /// The client's log.
@@ -129,26 +128,21 @@ pub struct Call<'a, 'r> {
     around: Surroundings<'a>,
     job: Job<'r>,
     report: Report,
+    http_status: u16, // of this attempt; 0 before a response
     committed: bool,
 }
 
 impl<'a, 'r> Call<'a, 'r> {
     /// Nothing happens before [`Call::run`].
     pub fn new(around: Surroundings<'a>, job: Job<'r>) -> Self {
-        let endpoint = around.endpoint;
-        let origin = format!(
-            "{}://{}",
-            endpoint.scheme_str().unwrap_or_default(),
-            endpoint.authority().map_or("", |authority| authority.as_str())
-        );
         let report = Report {
             request: job.id,
             client_request_id: job.settings.request_id.clone(),
-            endpoint: format!("{origin}{}", endpoint.path()),
+            endpoint: around.endpoint.text.clone(),
             queued: job.queued,
             ..Report::default()
         };
-        Call { around, job, report, committed: false }
+        Call { around, job, report, http_status: 0, committed: false }
     }
 
     /// Try until there is an answer or no sense in trying. The end is not shown yet.
@@ -260,19 +254,19 @@ impl<'a, 'r> Call<'a, 'r> {
 
     /// The failure of a call that was stopped.
     fn stopped(&self, partial: Option<Final>) -> Box<Failed> {
-        let peer = self.peer();
         let failure = match self.job.stop.reason() {
             Some(Reason::ShutDown) => {
                 Failure::new(Status::ShutDown, "the client was shut down before the answer was complete")
             }
-            Some(Reason::Deadline(deadline)) => self.timed_out(deadline, &peer),
+            Some(Reason::Deadline(deadline)) => self.timed_out(deadline),
             _ => Failure::new(Status::Cancelled, "the request was cancelled"),
         };
         let by_table = self.job.stop.reason() == Some(Reason::Deadline(Deadline::Connect));
         Box::new(Failed { by_table, partial, ..Failed::new(failure) })
     }
 
-    fn timed_out(&self, deadline: Deadline, peer: &str) -> Failure {
+    fn timed_out(&self, deadline: Deadline) -> Failure {
+        let peer = &self.around.endpoint.peer;
         let timeouts = &self.job.settings.timeouts;
         let (what, limit) = match deadline {
             Deadline::Connect => (format!("no connection to {peer}"), timeouts.connect),
@@ -289,13 +283,8 @@ impl<'a, 'r> Call<'a, 'r> {
         Failure { code: Some(name.to_owned()), ..Failure::new(Status::Timeout, message) }
     }
 
-    /// The server, for messages.
-    fn peer(&self) -> String {
-        self.around.endpoint.authority().map_or_else(String::new, |authority| authority.as_str().to_owned())
-    }
-
     /// Show an event that is not the last. `false`: the host wants no more, or the call was stopped meanwhile.
-    fn show(&mut self, kind: EventKind, data: &ZString, text: &str, reasoning: &str, http_status: u16) -> bool {
+    fn show(&mut self, kind: EventKind, data: &ZString, text: &str, reasoning: &str) -> bool {
         let Some(receiver) = self.job.receiver.as_deref_mut() else {
             return self.job.stop.reason().is_none();
         };
@@ -307,7 +296,7 @@ impl<'a, 'r> Call<'a, 'r> {
             text,
             reasoning,
             status: Status::Ok,
-            http_status,
+            http_status: self.http_status,
             failure: None,
             report: None,
         };
@@ -319,7 +308,8 @@ impl<'a, 'r> Call<'a, 'r> {
         self.job.stop.reason().is_none()
     }
 
-    fn record(&mut self, http_status: u16, status: Status, reused: bool) {
+    fn record(&mut self, status: Status, reused: bool) {
+        let http_status = self.http_status;
         self.report.attempts.push(Attempt { http_status, status, reused, wait_ms: None });
     }
 }

@@ -1,5 +1,6 @@
 //! The evidence of one request: what was tried, how long it took, what the server said of itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::HeaderMap;
@@ -31,7 +32,7 @@ pub struct Report {
     /// The id the host gave it.
     pub client_request_id: Option<String>,
     /// Where requests go: scheme, host and path.
-    pub endpoint: String,
+    pub endpoint: Arc<str>,
     /// All attempts, in order.
     pub attempts: Vec<Attempt>,
     /// Waiting for admission.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::chunk::{self, Choice, Chunk};
 use super::json::{self, Raw};
 use super::merge::{Latest, Pieces, write_key, write_member};
+use super::repeat::PADDING;
 use super::tools::{FunctionCall, ToolCalls};
 
 /// What a host sees of one chunk beside its bytes: text and reasoning of choice 0.
@@ -72,8 +73,8 @@ impl Assembly {
         }
     }
 
-    /// Add a chunk that only says this, as it is written, in one choice.
-    pub fn add_content(&mut self, choice: u64, inner: &str, words: Option<&mut Words>) {
+    /// Add a chunk that only says this, as it is written, in one choice, with this padding.
+    pub fn add_content(&mut self, choice: u64, inner: &str, padding: Option<&str>, words: Option<&mut Words>) {
         if let Some(words) = words {
             words.clear();
             if choice == 0 {
@@ -81,6 +82,9 @@ impl Assembly {
             }
         }
         self.growing(choice).content.add_inner(inner);
+        if let Some(padding) = padding {
+            self.others.tell_text(PADDING, padding);
+        }
     }
 
     /// Whether any choice was seen.

@@ -405,12 +405,21 @@ impl Stream {
         if kind == Kind::Error {
             return Err(Fault::Refused(meant.to_owned()));
         }
-        let pattern = self.pattern.filter(|_| kind == Kind::Message && meant.len() == text.len());
-        match pattern.and_then(|pattern| Some((pattern.choice, pattern.content(self.chunk.as_str(), meant)?))) {
-            Some((choice, inner)) => self.assembly.add_content(choice, inner, wants_words.then_some(&mut self.words)),
+        let alike = match &mut self.pattern {
+            Some(pattern) if kind == Kind::Message && meant.len() == text.len() => {
+                pattern.follow(self.chunk.as_str(), meant).map(|said| (pattern.choice, said))
+            }
+            _ => None,
+        };
+        match alike {
+            Some((choice, (inner, padding))) => {
+                self.assembly.add_content(choice, inner, padding, wants_words.then_some(&mut self.words));
+            }
             None => {
                 self.take_chunk(kind, meant, wants_words)?;
-                self.pattern = self.pattern.filter(|_| meant.len() == text.len());
+                if meant.len() != text.len() {
+                    self.pattern = None;
+                }
             }
         }
         self.chunks += 1;
@@ -535,7 +544,12 @@ mod tests {
             deltas
                 .iter()
                 .flat_map(|delta| {
-                    [0, 1].map(|index| format!(r#"{{"choices":[{{"index":{index},"delta":{delta}}}],"n":{index}}}"#))
+                    [0, 1].map(|index| {
+                        format!(
+                            r#"{{"choices":[{{"index":{index},"delta":{delta}}}],"n":{index},"obfuscation":"{}"}}"#,
+                            delta.len()
+                        )
+                    })
                 })
                 .chain([0, 1].map(|index| {
                     format!(r#" {{"choices":[{{"index":{index},"delta":{{}},"finish_reason":"stop"}}]}}"#)

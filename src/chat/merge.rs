@@ -29,6 +29,16 @@ impl Latest {
         }
     }
 
+    /// A member that was told before was told again as a string, whose inside this is.
+    pub fn tell_text(&mut self, key: &str, inner: &str) {
+        if let Some((_, value)) = self.0.iter_mut().find(|(known, _)| known == key) {
+            value.clear();
+            value.push('"');
+            value.push_str(inner);
+            value.push('"');
+        }
+    }
+
     /// The member's value as it was written last.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())

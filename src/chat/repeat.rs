@@ -1,18 +1,23 @@
 //! Most chunks of a stream are the one before with another word in it. Such a chunk is recognised by comparing bytes,
 //! which costs a small part of reading it: everything but the content was told before, and telling it again changes
-//! nothing.
+//! nothing. (OpenAI also sends random padding that hides the length of the word.)
+
+use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::json;
 use super::scan;
 
+/// The member that carries OpenAI's padding.
+pub const PADDING: &str = "obfuscation";
+
 /// Where the content lies in a chunk that says nothing else new.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The choice that speaks.
     pub choice: u64,
-    before: usize,
-    behind: usize,
+    content: Range<usize>,
+    padding: Option<Range<usize>>,
 }
 
 impl Pattern {
@@ -30,17 +35,63 @@ impl Pattern {
             "role" => {}
             _ => only &= json::is_null(value),
         })?;
-        let content = content.filter(|_| only)?;
-        let before = content.as_ptr() as usize - text.as_ptr() as usize;
-        Some(Pattern { choice: choice.index, before, behind: text.len() - before - content.len() })
+        let place = |part: &str| {
+            let start = part.as_ptr() as usize - text.as_ptr() as usize;
+            start..start + part.len()
+        };
+        let content = place(content.filter(|_| only)?);
+        let padding = chunk.others.iter().find(|(name, _)| *name == PADDING).and_then(|(_, value)| json::inner(value));
+        let padding = padding.map(place).filter(|padding| padding.start > content.end);
+        Some(Pattern { choice: choice.index, content, padding })
     }
 
-    /// The content of `next`, as it is written, if `next` is `last` (whose pattern this is) in everything else.
-    pub fn content<'a>(&self, last: &str, next: &'a str) -> Option<&'a str> {
-        let (last, bytes) = (last.as_bytes(), next.as_bytes());
-        let end = bytes.len().checked_sub(self.behind).filter(|end| *end >= self.before)?;
-        let same = bytes[..self.before] == last[..self.before] && bytes[end..] == last[last.len() - self.behind..];
-        next.get(self.before..end).filter(|inner| same && scan::is_inside_of_a_string(inner))
+    /// The content and the padding of `next`, as they are written, if `next` is `last` (whose pattern this is) in
+    /// everything else. The pattern is that of `next` then.
+    pub fn follow<'a>(&mut self, last: &str, next: &'a str) -> Option<(&'a str, Option<&'a str>)> {
+        let mut follow = Follow { last: last.as_bytes(), next, from: 0, at: 0 };
+        let content = follow.hole(&self.content)?;
+        let padding = match &self.padding {
+            Some(padding) => Some(follow.hole(padding)?),
+            None => None,
+        };
+        follow.same_until(last.len())?;
+        if follow.at != next.len() {
+            return None;
+        }
+        let text = |range: &Range<usize>| next.get(range.clone());
+        let found = (text(&content)?, padding.as_ref().and_then(text));
+        (self.content, self.padding) = (content, padding);
+        Some(found)
+    }
+}
+
+/// A walk through two chunks at once.
+struct Follow<'a, 'b> {
+    last: &'b [u8],
+    next: &'a str,
+    from: usize, // in last
+    at: usize,   // in next
+}
+
+impl Follow<'_, '_> {
+    /// Both are the same up to this place in the last one.
+    fn same_until(&mut self, place: usize) -> Option<()> {
+        let same = self.last.get(self.from..place)?;
+        if !self.next.as_bytes()[self.at..].starts_with(same) {
+            return None;
+        }
+        self.at += same.len();
+        self.from = place;
+        Some(())
+    }
+
+    /// Both are the same up to the inside of a string, which may be another one.
+    fn hole(&mut self, hole: &Range<usize>) -> Option<Range<usize>> {
+        self.same_until(hole.start)?;
+        let start = self.at;
+        self.at = scan::end_of_string(self.next.as_bytes(), start)?;
+        self.from = hole.end;
+        Some(start..self.at)
     }
 }
 
@@ -57,14 +108,33 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_that_differs_in_its_content_is_recognised() {
-        let last = chunk(r#"{"content":"a","refusal":null}"#, r#","finish_reason":null"#);
-        let pattern = pattern(&last).unwrap();
+    fn a_chunk_that_differs_in_its_content_is_recognised_again_and_again() {
+        let text =
+            |content: &str| chunk(&format!(r#"{{"content":"{content}","refusal":null}}"#), r#","finish_reason":null"#);
+        let mut last = text("a");
+        let mut pattern = pattern(&last).unwrap();
         assert_eq!(pattern.choice, 1);
         for content in ["", "b", "a", r"\n\u00fc\\", "ü🌍", r#"\""#] {
-            let next = chunk(&format!(r#"{{"content":"{content}","refusal":null}}"#), r#","finish_reason":null"#);
-            assert_eq!(pattern.content(&last, &next), Some(content));
+            let next = text(content);
+            assert_eq!(pattern.follow(&last, &next), Some((content, None)));
+            assert_eq!(Some(&pattern), self::pattern(&next).as_ref());
+            last = next;
         }
+    }
+
+    #[test]
+    fn padding_may_differ_too() {
+        let text = |content: &str, padding: &str| {
+            format!(r#"{{"choices":[{{"delta":{{"content":"{content}"}}}}],"obfuscation":"{padding}","x":1}}"#)
+        };
+        let mut last = text("a", "123");
+        let mut pattern = pattern(&last).unwrap();
+        for (content, padding) in [("bb", "4"), ("", ""), ("c", "567")] {
+            let next = text(content, padding);
+            assert_eq!(pattern.follow(&last, &next), Some((content, Some(padding))));
+            last = next;
+        }
+        assert_eq!(pattern.follow(&last, &text("c", "567").replace('1', "2")), None);
     }
 
     #[test]
@@ -80,11 +150,12 @@ mod tests {
             chunk(r#"{"content":"b\"}"#, ""),
             last.replace("\"x\"", "\"y\""),
             last[..last.len() / 2].to_owned(),
+            last[..last.len() - 1].to_owned(),
             longer,
             String::new(),
         ];
         for next in others {
-            assert_eq!(pattern.content(&last, &next), None, "{next}");
+            assert_eq!(pattern.clone().follow(&last, &next), None, "{next}");
         }
     }
 

@@ -111,19 +111,10 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn string(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
-        let bytes = self.text.as_bytes();
         let start = self.at;
-        let mut at = start;
-        loop {
-            at = plain_until(bytes, at);
-            match *bytes.get(at)? {
-                b'"' => break,
-                b'\\' => at = escape_until(bytes, at)?,
-                _ => return None, // a control character
-            }
-        }
-        self.at = at + 1;
-        self.text.get(start..at)
+        let end = end_of_string(self.text.as_bytes(), start)?;
+        self.at = end + 1;
+        self.text.get(start..end)
     }
 
     fn skip_scalar(&mut self, first: u8) -> Option<()> {
@@ -212,19 +203,15 @@ fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Whether a text can stand between the quotes of a string.
-pub fn is_inside_of_a_string(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut at = 0;
+/// The place of the quote that ends the string whose inside begins at `at`.
+#[inline]
+pub fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at = plain_until(bytes, at);
-        match bytes.get(at) {
-            None => return true,
-            Some(b'\\') => match escape_until(bytes, at) {
-                Some(end) => at = end,
-                None => return false,
-            },
-            Some(_) => return false,
+        match *bytes.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => at = escape_until(bytes, at)?,
+            _ => return None, // a control character
         }
     }
 }

@@ -319,7 +319,7 @@ impl Client {
     }
 
     fn warn_of_plain_http(&self) {
-        let endpoint = &self.config.endpoint;
+        let endpoint = &self.config.endpoint.uri;
         let host = endpoint.host().unwrap_or_default();
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         let is_here = host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());

@@ -28,8 +28,8 @@ const LIMITS_FOR_CLIENT: &[&str] = &["max_in_flight", "max_queued", "max_threads
 
 /// Everything a client is told.
 pub struct Config {
-    /// Where requests go: `base_url` with `/chat/completions` behind its path.
-    pub endpoint: Uri,
+    /// Where requests go.
+    pub endpoint: Endpoint,
     /// Whether `base_url` is the default, which needs a key.
     pub is_default_endpoint: bool,
     /// The key, if there is one.
@@ -47,6 +47,24 @@ pub struct Config {
     /// What a request may change.
     pub settings: Arc<Settings>,
     own: Value,
+}
+
+/// Where requests go.
+pub struct Endpoint {
+    /// `base_url` with `/chat/completions` behind its path.
+    pub uri: Uri,
+    /// Scheme, host, port and path, for reports: a query may hold what is nobody's business.
+    pub text: Arc<str>,
+    /// Host and port, for messages.
+    pub peer: Arc<str>,
+}
+
+impl From<Uri> for Endpoint {
+    fn from(uri: Uri) -> Self {
+        let peer = uri.authority().map_or("", |authority| authority.as_str());
+        let text = format!("{}://{peer}{}", uri.scheme_str().unwrap_or_default(), uri.path());
+        Endpoint { text: text.into(), peer: peer.into(), uri }
+    }
 }
 
 /// Reads an environment variable; empty counts as absent.
@@ -85,7 +103,7 @@ impl Config {
         let max_in_flight = count("max_in_flight", 256)?.min(tokio::sync::Semaphore::MAX_PERMITS);
         count("max_threads", 256)?;
         Ok(Config {
-            endpoint,
+            endpoint: endpoint.into(),
             is_default_endpoint,
             api_key,
             tls,
@@ -293,9 +311,9 @@ mod tests {
             _ => None,
         };
         let config = Config::read(None, &all).unwrap();
-        assert_eq!((config.endpoint.host(), config.api_key.as_deref()), (Some("env"), Some("env-key")));
+        assert_eq!((config.endpoint.uri.host(), config.api_key.as_deref()), (Some("env"), Some("env-key")));
         let config = Config::read(Some(r#"{"base_url":"http://own","api_key":"own"}"#), &all).unwrap();
-        assert_eq!((config.endpoint.host(), config.api_key.as_deref()), (Some("own"), Some("own")));
+        assert_eq!((config.endpoint.uri.host(), config.api_key.as_deref()), (Some("own"), Some("own")));
         let helicones = |name: &str| all(name).filter(|_| name == "HELICONE_API_KEY");
         let config = Config::read(None, &helicones).unwrap();
         assert_eq!((config.is_default_endpoint, config.api_key.as_deref()), (true, Some("helicone-key")));

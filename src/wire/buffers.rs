@@ -2,9 +2,9 @@
 
 use ureq::unversioned::transport::Buffers;
 
-const INPUT_START: usize = 8 * 1024;
+const INPUT_START: usize = 4 * 1024;
 const INPUT_MOST: usize = 64 * 1024;
-const OUTPUT_START: usize = 8 * 1024;
+const OUTPUT_START: usize = 4 * 1024;
 /// Output is gathered up to here, so that head and body leave in one send.
 pub(super) const OUTPUT_MOST: usize = 64 * 1024;
 

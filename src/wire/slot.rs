@@ -32,7 +32,7 @@ pub struct Times {
 /// One exchange of one call.
 pub struct Slot {
     stop: Arc<Stop>,
-    peer: String,
+    peer: Arc<str>,
     on_connected: Box<dyn Fn() + Send + Sync>,
     connected_here: AtomicBool,
     attached: AtomicBool,
@@ -73,7 +73,7 @@ pub(super) fn current() -> Option<Arc<Slot>> {
 
 impl Slot {
     /// `on_connected` is called once a connection is there, new or from the pool; `peer` is named in messages.
-    pub fn new(stop: Arc<Stop>, peer: String, on_connected: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+    pub fn new(stop: Arc<Stop>, peer: Arc<str>, on_connected: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         Arc::new(Slot {
             stop,
             peer,

@@ -81,7 +81,7 @@ fn read_without_waiting(framing: &'static str, secure: bool) -> (Vec<u8>, usize)
         stuck_lookups: Arc::new(AtomicUsize::new(0)),
         max_head_bytes: 1 << 16,
     });
-    let slot = Slot::new(Arc::new(Stop::default()), "the test".to_owned(), Box::new(|| ()));
+    let slot = Slot::new(Arc::new(Stop::default()), "the test".into(), Box::new(|| ()));
     let outgoing = Outgoing {
         uri: uri.parse().unwrap(),
         headers: Default::default(),
