@@ -1,11 +1,11 @@
 /* What the three clients share: the command line, the request, the clock, the one line of results.
  *
  *   CLIENT PORT requests COUNT WARMUP
- *   CLIENT PORT stream COUNT WARMUP CHUNKS
+ *   CLIENT PORT stream|plain COUNT WARMUP CHUNKS
  *   CLIENT --version
  *
  * COUNT requests (or streams of CHUNKS chunks each) are measured, after WARMUP unmeasured ones, all on one
- * connection. CPU is that of the whole process, every thread, user and system. BENCH_MAX_SECONDS (default 60) ends a run
+ * connection. A plain stream is one without OpenAI's "obfuscation". CPU is that of the whole process, every thread, user and system. BENCH_MAX_SECONDS (default 60) ends a run
  * early; the line then says cut=1 and counts what was done. BENCH_BARE=1 leaves out the clock reading and sorting for the
  * percentiles, for runs whose instructions or allocations are counted.
  */
@@ -30,6 +30,7 @@
 struct bench_args {
   int port;
   int stream;
+  const char *mode;
   long count, warmup, chunks;
   char body[2048]; /* the request, the same bytes for every client */
   size_t body_len;
@@ -59,14 +60,15 @@ static inline void bench_parse(struct bench_args *a, int argc, char **argv, cons
   }
   if (argc >= 5) {
     a->port = atoi(argv[1]);
-    a->stream = strcmp(argv[2], "stream") == 0;
+    a->mode = argv[2];
+    a->stream = strcmp(argv[2], "stream") == 0 || strcmp(argv[2], "plain") == 0;
     a->count = atol(argv[3]);
     a->warmup = atol(argv[4]);
     a->chunks = argc > 5 ? atol(argv[5]) : 0;
   }
   if (a->port <= 0 || a->count <= 0 || a->count > BENCH_MAX_COUNT || a->warmup < 0 ||
       (a->stream ? a->chunks <= 0 : strcmp(argv[2], "requests") != 0)) {
-    fprintf(stderr, "usage: %s PORT requests COUNT WARMUP | PORT stream COUNT WARMUP CHUNKS | --version\n", argv[0]);
+    fprintf(stderr, "usage: %s PORT requests COUNT WARMUP | PORT stream|plain COUNT WARMUP CHUNKS | --version\n", argv[0]);
     exit(2);
   }
   int n = snprintf(a->body, sizeof a->body,
@@ -75,7 +77,10 @@ static inline void bench_parse(struct bench_args *a, int argc, char **argv, cons
                    "know.\"},{\"role\":\"user\",\"content\":\"Describe the sea at dawn.\\nMention the light, the "
                    "birds and the cold, and end with a question.\"}],\"temperature\":0.7,\"max_tokens\":%ld%s}",
                    a->stream ? a->chunks : 256L,
-                   a->stream ? ",\"stream\":true,\"stream_options\":{\"include_usage\":true}" : "");
+                   !a->stream                      ? ""
+                   : strcmp(a->mode, "plain") == 0 ? ",\"stream\":true,\"stream_options\":{\"include_usage\":true,"
+                                                     "\"include_obfuscation\":false}"
+                                                   : ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
   a->body_len = (size_t)n;
 }
 
@@ -107,7 +112,7 @@ static inline int bench_run(const char *name, const struct bench_args *a, bench_
   if (!bare) qsort(wall, (size_t)done, sizeof *wall, bench_compare);
   double ops = a->stream ? (double)done * (double)(a->chunks + BENCH_EXTRA_CHUNKS) : (double)done;
   printf("client=%s mode=%s count=%ld ops=%.0f cpu_ns_per_op=%.1f wall_p50_us=%.1f wall_p99_us=%.1f cut=%d\n", name,
-         a->stream ? "stream" : "requests", done, ops, (double)cpu / ops, (double)wall[(done - 1) / 2] / 1e3,
+         a->mode, done, ops, (double)cpu / ops, (double)wall[(done - 1) / 2] / 1e3,
          (double)wall[(done * 99 + 99) / 100 - 1] / 1e3, done < a->count);
   return 0;
 }

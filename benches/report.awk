@@ -76,28 +76,30 @@ END {
   label["helio"] = "helio_complete"
   modes[1] = "requests"
   modes[2] = "stream"
+  modes[3] = "plain"
+  title["requests"] = "non-streaming request, warm connection"
+  title["stream"] = "one unpaced stream, with \"obfuscation\" as OpenAI sends it"
+  title["plain"] = "one unpaced stream, only the text changes from chunk to chunk"
   expected["requests"] = 1
-  expected["stream"] = 5
-  for (m = 1; m <= 2; m++)
+  expected["stream"] = expected["plain"] = 5
+  for (m = 1; m <= 3; m++)
     for (r = 1; r <= rounds; r++)
       if (("cpu", "helio", modes[m], r) in seen && seen["cpu", "curl", modes[m], r] + 0 > 0)
         seen["ratio", "helio", modes[m], r] = seen["cpu", "helio", modes[m], r] / seen["cpu", "curl", modes[m], r]
 
   body = ""
-  for (m = 1; m <= 2; m++) {
+  for (m = 1; m <= 3; m++) {
     mode = modes[m]
     if (mode == "requests") {
-      title = "non-streaming request, warm connection"
       unit = "CPU us per request"
       scale = 1000
       digits = 1
     } else {
-      title = "one unpaced stream"
       unit = "CPU ns per chunk"
       scale = 1
       digits = 0
     }
-    printf "\n%s\n%-20s %-26s %-22s %-22s %-22s %s\n", title, "", unit,
+    printf "\n%s\n%-20s %-26s %-22s %-22s %-22s %s\n", title[mode], "", unit,
       mode == "requests" ? "wall p50 us" : "wall p50 us/stream", mode == "requests" ? "wall p99 us" : "wall p99 us/stream",
       "heap calls (bytes)", ("instructions", "floor", mode, "Collected") in slope ? "instructions" : ""
     part = ""

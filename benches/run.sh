@@ -38,6 +38,15 @@ work=$root/build/bench
 CC=${CC:-cc}
 mkdir -p "$work"
 
+# Two runs at once would measure each other, and write to the same files.
+if command -v flock >/dev/null; then
+  exec 8>"$work/lock"
+  if ! flock -n 8; then
+    say "another run is under way: waiting for its end"
+    flock 8
+  fi
+fi
+
 if [ $quick = 1 ]; then
   rounds=1 requests=50 warm_requests=5 streams=2 warm_streams=1 chunks=200
   slope_requests_a=20 slope_requests_b=60 slope_chunks_a=200 slope_chunks_b=600
@@ -106,7 +115,7 @@ esac
 
 rm -f "$work/stdin" "$work/port"
 mkfifo "$work/stdin"
-"$work/server" <"$work/stdin" >"$work/port" &
+"$work/server" <"$work/stdin" >"$work/port" 8>&- &
 exec 9>"$work/stdin"
 rm -f "$work/stdin"
 tries=0
@@ -130,7 +139,7 @@ run() { # CLIENT MODE COUNT WARMUP [CHUNKS]
   program=./${1}_bench
   shift
   # shellcheck disable=SC2086
-  timeout 300 $wrap "$program" "$port" "$@" 9>&-
+  timeout 300 $wrap "$program" "$port" "$@" 8>&- 9>&-
 }
 
 round=0
@@ -141,9 +150,11 @@ while [ $round -lt "$rounds" ]; do
     line=$(run "$client" requests $requests $warm_requests) || fail "$client, requests: failed"
     echo "round=$round $line" >>"$results"
   done
-  for client in $clients; do
-    line=$(run "$client" stream $streams $warm_streams $chunks) || fail "$client, stream: failed"
-    echo "round=$round $line" >>"$results"
+  for mode in stream plain; do
+    for client in $clients; do
+      line=$(run "$client" $mode $streams $warm_streams $chunks) || fail "$client, $mode: failed"
+      echo "round=$round $line" >>"$results"
+    done
   done
 done
 
@@ -154,7 +165,7 @@ slope() { # KIND CLIENT MODE FIGURES, each FIGURE as the tool names it on standa
     set -- "$@" "requests $a 20" "requests $b 20"
   else
     a=$slope_chunks_a b=$slope_chunks_b
-    set -- "$@" "stream 1 0 $a" "stream 1 0 $b"
+    set -- "$@" "$3 1 0 $a" "$3 1 0 $b"
   fi
   # shellcheck disable=SC2086
   { run "$2" $5 2>a.txt && run "$2" $6 2>b.txt; } >/dev/null || fail "$1 of $2, $3: failed: $(tail -n 3 a.txt b.txt)"
@@ -174,7 +185,7 @@ export BENCH_BARE=1
 say "heap"
 wrap="env LD_PRELOAD=./count_malloc.so"
 for client in $clients; do
-  for mode in requests stream; do
+  for mode in requests stream plain; do
     slope heap "$client" $mode "calls bytes"
   done
 done
@@ -184,7 +195,7 @@ if [ $instructions = 1 ]; then
   wrap="valgrind --tool=callgrind --callgrind-out-file=/dev/null"
   for client in $clients; do
     say "instructions: $client"
-    for mode in requests stream; do
+    for mode in requests stream plain; do
       slope instructions "$client" $mode Collected
     done
   done

@@ -4,7 +4,8 @@
  * does; so it cannot outlive the script that started it. Every POST is answered and the connection kept:
  *
  *   "stream": true   a head, then "max_tokens" chunk events, a finish chunk, a usage chunk and [DONE], each event
- *                    in an HTTP chunk of its own, as fast as the socket takes them
+ *                    in an HTTP chunk of its own, as fast as the socket takes them; with OpenAI's "obfuscation", or,
+ *                    if the request says "include_obfuscation": false, without
  *   anything else    one chat.completion of about 1.2 KB
  *
  * All bytes are laid out once at the start. `server --show` copies the first request it gets to standard error.
@@ -26,7 +27,7 @@
 #include <unistd.h>
 
 #define CHUNKS_PER_BLOCK 1024 /* content chunks laid out one behind the other, about 320 KB */
-#define EVENT_BYTES 304       /* one event with its blank line; "obfuscation" pads each to this size */
+#define EVENT_BYTES 320 /* one event with its blank line, where "obfuscation" pads it */
 #define MAX_CHUNKS 10000000L
 #define MAX_REQUEST (256 * 1024)
 #define MAX_CONNECTIONS 256
@@ -69,17 +70,23 @@ struct bytes {
   size_t len, cap;
 };
 
-static struct bytes json_answer;  /* head and body */
-static struct bytes stream_head;  /* head and the role chunk */
-static struct bytes stream_block; /* CHUNKS_PER_BLOCK content chunks */
-static size_t block_offset[CHUNKS_PER_BLOCK + 1];
-static struct bytes stream_tail; /* finish, usage, [DONE], the last HTTP chunk */
+static struct bytes json_answer; /* head and body */
+
+struct stream {
+  int obfuscated;
+  struct bytes head;  /* head and the role chunk */
+  struct bytes block; /* CHUNKS_PER_BLOCK content chunks */
+  size_t block_offset[CHUNKS_PER_BLOCK + 1];
+  struct bytes tail; /* finish, usage, [DONE], the last HTTP chunk */
+};
+static struct stream padded = {.obfuscated = 1}, plain;
 
 enum phase { IDLE, JSON, HEAD, CONTENT, TAIL };
 
 struct connection {
   int fd;
   enum phase phase;
+  const struct stream *stream;
   const char *out; /* what of the current piece is still to be sent */
   size_t out_len;
   long chunks_left;
@@ -121,24 +128,52 @@ static void add_http_chunk(struct bytes *b, const char *data, size_t len) {
   add(b, "\r\n", 2);
 }
 
-/* An event of EVENT_BYTES, whatever the token, or a little more if the token is long. As with OpenAI, the padding
- * differs from event to event: what a client remembers of the last one does not help it over the end of the next. */
-static void add_content_chunk(struct bytes *b, const char *delta) {
+/* One event in an HTTP chunk of its own: a chunk object with these choices and usage. As with OpenAI, the padding
+ * differs from event to event: what a client remembers of the last one does not help it over the end of the next.
+ * It fills up to EVENT_BYTES. */
+static void add_event(struct bytes *b, int obfuscated, const char *choices, const char *usage) {
+  static const char padding[] = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7cF0eR5tY8uI3oP6lJ1hG4fD7sA2zX9xC0vB5nM8qW";
   static unsigned turn;
-  static const char padding[] = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7aB3dE6gH9jK2mN5pQ8sT1vW4yZ7aB3dE6gH9j";
-  char event[1024];
-  int bare = snprintf(event, sizeof event,
-                      CHUNK_OPEN "\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}],"
-                                 "\"usage\":null,\"obfuscation\":\"\"}\n\n",
-                      delta);
-  int pad = EVENT_BYTES - bare;
-  if (pad < 1) pad = 1;
-  if (pad >= (int)sizeof padding) pad = (int)sizeof padding - 1;
-  int n = snprintf(event, sizeof event,
-                   CHUNK_OPEN "\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}],"
-                              "\"usage\":null,\"obfuscation\":\"%.*s\"}\n\n",
-                   delta, pad, padding + turn++ % (sizeof padding - (size_t)pad));
-  add_http_chunk(b, event, (size_t)n);
+  char event[1024], member[128] = "";
+  for (int pass = 0; pass < 2; pass++) {
+    int n = snprintf(event, sizeof event, CHUNK_OPEN "\"choices\":[%s],\"usage\":%s%s}\n\n", choices, usage, member);
+    if (!obfuscated || pass == 1) {
+      add_http_chunk(b, event, (size_t)n);
+      return;
+    }
+    int pad = EVENT_BYTES - n - (int)strlen(",\"obfuscation\":\"\"");
+    if (pad < 1) pad = 1;
+    if (pad > (int)sizeof padding / 2) pad = (int)sizeof padding / 2;
+    turn = (turn + 1) % (sizeof padding / 2);
+    snprintf(member, sizeof member, ",\"obfuscation\":\"%.*s\"", pad, padding + turn);
+  }
+}
+
+static void prepare_stream(struct stream *s) {
+  char choice[256];
+  addf(&s->head,
+       "HTTP/1.1 200 OK\r\n%sContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+       "Transfer-Encoding: chunked\r\n\r\n",
+       COMMON_HEAD);
+  add_event(&s->head, s->obfuscated,
+            "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":null,"
+            "\"finish_reason\":null}",
+            "null");
+  for (int i = 0; i < CHUNKS_PER_BLOCK; i++) {
+    s->block_offset[i] = s->block.len;
+    snprintf(choice, sizeof choice,
+             "{\"index\":0,\"delta\":{\"content\":\"%s\"},\"logprobs\":null,\"finish_reason\":null}",
+             TOKENS[(size_t)i % TOKEN_COUNT]);
+    add_event(&s->block, s->obfuscated, choice, "null");
+  }
+  s->block_offset[CHUNKS_PER_BLOCK] = s->block.len;
+  add_event(&s->tail, s->obfuscated, "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}", "null");
+  add_event(&s->tail, s->obfuscated, "",
+            "{\"prompt_tokens\":61,\"completion_tokens\":1000,\"total_tokens\":1061,\"prompt_tokens_details\":"
+            "{\"cached_tokens\":0,\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,"
+            "\"audio_tokens\":0}}");
+  add_http_chunk(&s->tail, "data: [DONE]\n\n", 14);
+  addf(&s->tail, "0\r\n\r\n");
 }
 
 static void prepare(void) {
@@ -161,34 +196,8 @@ static void prepare(void) {
        COMMON_HEAD, body.len);
   add(&json_answer, body.data, body.len);
   free(body.data);
-
-  addf(&stream_head,
-       "HTTP/1.1 200 OK\r\n%sContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
-       "Transfer-Encoding: chunked\r\n\r\n",
-       COMMON_HEAD);
-  add_content_chunk(&stream_head, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
-
-  for (int i = 0; i < CHUNKS_PER_BLOCK; i++) {
-    char delta[128];
-    snprintf(delta, sizeof delta, "\"content\":\"%s\"", TOKENS[(size_t)i % TOKEN_COUNT]);
-    block_offset[i] = stream_block.len;
-    add_content_chunk(&stream_block, delta);
-  }
-  block_offset[CHUNKS_PER_BLOCK] = stream_block.len;
-
-  struct bytes event = {0};
-  addf(&event, CHUNK_OPEN "\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
-                          "\"usage\":null,\"obfuscation\":\"aB3dE6\"}\n\n");
-  add_http_chunk(&stream_tail, event.data, event.len);
-  event.len = 0;
-  addf(&event, CHUNK_OPEN "\"choices\":[],\"usage\":{\"prompt_tokens\":61,\"completion_tokens\":1000,"
-                          "\"total_tokens\":1061,\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
-                          "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0}},"
-                          "\"obfuscation\":\"aB3\"}\n\n");
-  add_http_chunk(&stream_tail, event.data, event.len);
-  free(event.data);
-  add_http_chunk(&stream_tail, "data: [DONE]\n\n", 14);
-  addf(&stream_tail, "0\r\n\r\n");
+  prepare_stream(&padded);
+  prepare_stream(&plain);
 }
 
 /* Where the value of `key` begins, or NULL. A plain search: the bodies are our own. */
@@ -216,10 +225,12 @@ static void begin_answer(struct connection *c, const char *body) {
   long chunks = wanted != NULL ? strtol(wanted, NULL, 10) : 100;
   if (chunks < 0) chunks = 0;
   if (chunks > MAX_CHUNKS) chunks = MAX_CHUNKS;
+  const char *obfuscation = json_value(body, "include_obfuscation");
+  c->stream = obfuscation != NULL && strncmp(obfuscation, "false", 5) == 0 ? &plain : &padded;
   c->chunks_left = chunks;
   c->phase = HEAD;
-  c->out = stream_head.data;
-  c->out_len = stream_head.len;
+  c->out = c->stream->head.data;
+  c->out_len = c->stream->head.len;
 }
 
 static void next_piece(struct connection *c) {
@@ -230,12 +241,12 @@ static void next_piece(struct connection *c) {
       long n = c->chunks_left < CHUNKS_PER_BLOCK ? c->chunks_left : CHUNKS_PER_BLOCK;
       c->chunks_left -= n;
       c->phase = CONTENT;
-      c->out = stream_block.data;
-      c->out_len = block_offset[n];
+      c->out = c->stream->block.data;
+      c->out_len = c->stream->block_offset[n];
     } else {
       c->phase = TAIL;
-      c->out = stream_tail.data;
-      c->out_len = stream_tail.len;
+      c->out = c->stream->tail.data;
+      c->out_len = c->stream->tail.len;
     }
     break;
   default:

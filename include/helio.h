@@ -77,6 +77,11 @@
 #define HELIO_LOG_TRACE 5
 
 /**
+ * No server gives more choices; OpenAI's limit is 128.
+ */
+#define CHOICES_MOST 1024
+
+/**
  * Bytes that belong to the caller once handed out. They outlive the client.
  */
 typedef struct helio_buffer helio_buffer;
@@ -240,7 +245,7 @@ typedef struct helio_event {
 } helio_event;
 
 /**
- * Sees an event. Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return
+ * Sees an event, on the thread that called helio_complete; no lock is held meanwhile. Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return
  * value means nothing. It returns normally: no exception, no longjmp. Any function may be called from it but
  * helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
  */
@@ -480,7 +485,7 @@ HELIO_API void helio_client_options_init(struct helio_client_options *opts, uint
  * @param out_client gets the client, to be destroyed with helio_client_destroy; NULL on failure.
  * @param out_error gets the error of a failure, to be freed with helio_error_free; may be NULL.
  * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _INVALID_UTF8, _INVALID_JSON or _UNSUPPORTED, and the error names
- * the key to change. Any thread.
+ * the key to change; HELIO_ERR_INTERNAL for a fault of ours. Any thread.
  */
 HELIO_API
 helio_status helio_client_create(const struct helio_client_options *opts,
@@ -492,21 +497,25 @@ helio_status helio_client_create(const struct helio_client_options *opts,
  *
  * @param key NULL: none from now on. Copied before the call returns.
  * @param len bytes of `key`, or HELIO_STRLEN.
- * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _INVALID_UTF8, _FORKED. Any thread, also callbacks.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT (also for a NULL client), _INVALID_UTF8, _FORKED. Any thread, also callbacks.
  */
-HELIO_API helio_status helio_client_set_api_key(struct helio_client *client, const char *key, size_t len);
+HELIO_API
+helio_status helio_client_set_api_key(struct helio_client *client,
+                                      const char *key,
+                                      size_t len);
 
 /**
  * Shut a client down: new requests are HELIO_ERR_SHUT_DOWN, those that live end with it. Never blocks.
  *
- * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _FORKED. Any thread, also callbacks.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
  */
 HELIO_API helio_status helio_client_shutdown(struct helio_client *client);
 
 /**
  * Shut a client down, wait for its calls on other threads to return (they give HELIO_ERR_SHUT_DOWN), and free it.
  *
- * @param client NULL is HELIO_OK. No call may start on it once this returned HELIO_OK.
+ * @param client NULL is HELIO_OK. No call may start on it once this returned HELIO_OK: one thread destroys it, and
+ * joins the others first. Not from log_fn, which it would wait for.
  * @param timeout_ms how long to wait; HELIO_WAIT_FOREVER.
  * @return HELIO_OK: no callback runs or will run, no thread of this client is left (a name look-up that the system
  * does not end belongs to the process and holds nothing of the client). HELIO_ERR_TIMEOUT: nothing was freed, call
@@ -565,7 +574,8 @@ HELIO_API const char *helio_status_name(helio_status status);
 HELIO_API void helio_request_options_init(struct helio_request_options *opts, uint32_t struct_size);
 
 /**
- * An id for a request that is still to come, so that it can be cancelled before and while it runs.
+ * An id for a request that is still to come, so that it can be cancelled before and while it runs. It is used up
+ * when its request begins, or is refused because it was cancelled; an id that is never used is kept until destroy.
  *
  * @return never 0, never used twice; 0 for NULL, after shut down, in a forked child. Any thread, also callbacks.
  */
@@ -585,9 +595,10 @@ helio_request_id helio_reserve(struct helio_client *client);
  * @param out_json gets the completion, to be freed with helio_buffer_free; may be NULL. On failure what had come, if
  * a choice had begun: an unfinished choice has "finish_reason": null.
  * @param out_error gets the error of a failure, to be freed with helio_error_free; may be NULL. Both may be set: free both.
- * @return HELIO_OK: the answer is complete. HELIO_ERR_INVALID_…, _UNSUPPORTED, _REENTRANT, _SHUT_DOWN, _FORKED, _BUSY,
- * _AUTHENTICATION without a key, _CANCELLED for an id cancelled before: nothing was sent and no event came. Anything
- * else: DONE came with the same status. Any thread, but not from a callback of the same client.
+ * @return HELIO_OK: the answer is complete. Otherwise one of HELIO_ERR_…: if it was refused before a request existed
+ * (a wrong argument, HELIO_ERR_BUSY, _FORKED, _REENTRANT, no key, an id cancelled before, a client shut down before),
+ * nothing was sent, no event came and helio_error_report is NULL; else DONE came with the same status. Any thread, but
+ * not from a callback of the same client.
  */
 HELIO_API
 helio_status helio_complete(struct helio_client *client,
@@ -681,12 +692,14 @@ HELIO_API const char *helio_error_code(const struct helio_error *error, size_t *
 HELIO_API const char *helio_error_type(const struct helio_error *error, size_t *out_len);
 
 /**
- * The body of the server's refusal, its first MiB, or the bytes that could not be understood; secrets masked.
+ * The body of the server's refusal (its first MiB), or the beginning of what could not be understood; secrets masked.
  *
  * @param out_len gets the length in bytes, NUL not counted; may be NULL.
  * @return belongs to the error, ends in NUL; NULL with 0 if there is none. Any thread.
  */
-HELIO_API const char *helio_error_body(const struct helio_error *error, size_t *out_len);
+HELIO_API
+const char *helio_error_body(const struct helio_error *error,
+                             size_t *out_len);
 
 /**
  * The evidence of the request as one JSON object: attempts, times, bytes, what the server said of itself.

@@ -1,7 +1,9 @@
 //! What must never be read anywhere, and how it is masked.
 
+use crate::chat::json::write_inner;
+
 const MASK: &str = "***";
-/// Shorter words are not masked: they would blot out ordinary text and are no secret worth the name.
+/// Words shorter than this are not masked: they would blot out ordinary text and are no secret worth the name.
 const SHORTEST: usize = 4;
 
 /// The secrets of one client. Everything that leaves in a message, body, report or log line goes through [`Secrets::mask`].
@@ -15,8 +17,13 @@ impl Secrets {
     pub fn add(&mut self, value: &str) {
         let value = value.trim();
         for word in [Some(value), value.split_once(' ').map(|(_, rest)| rest.trim())].into_iter().flatten() {
-            if word.len() >= SHORTEST && !self.words.iter().any(|known| known == word) {
-                self.words.push(word.to_owned());
+            let mut escaped = String::new();
+            write_inner(&mut escaped, word);
+            // As it is, and in the forms that JSON may give it.
+            for form in [word.to_owned(), escaped.replace('/', "\\/"), escaped] {
+                if word.len() >= SHORTEST && !self.words.contains(&form) {
+                    self.words.push(form);
+                }
             }
         }
         self.words.sort_by_key(|word| std::cmp::Reverse(word.len()));
@@ -49,6 +56,8 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.add("Bearer sk-123456");
         assert_eq!(secrets.mask("got Bearer sk-123456 and sk-123456".into()), "got *** and ***");
+        secrets.add("a/b\"c");
+        assert_eq!(secrets.mask(r#"a/b"c a\/b\"c a/b\"c"#.into()), "*** *** ***");
         secrets.add("k");
         assert_eq!(secrets.mask("kk".into()), "kk");
     }

@@ -89,7 +89,7 @@ pub unsafe extern "C" fn helio_client_options_init(opts: *mut helio_client_optio
 /// @param out_client gets the client, to be destroyed with helio_client_destroy; NULL on failure.
 /// @param out_error gets the error of a failure, to be freed with helio_error_free; may be NULL.
 /// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _INVALID_UTF8, _INVALID_JSON or _UNSUPPORTED, and the error names
-/// the key to change. Any thread.
+/// the key to change; HELIO_ERR_INTERNAL for a fault of ours. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_client_create(
     opts: *const helio_client_options,
@@ -185,7 +185,7 @@ pub(super) unsafe fn with_client<T>(
 ///
 /// @param key NULL: none from now on. Copied before the call returns.
 /// @param len bytes of `key`, or HELIO_STRLEN.
-/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _INVALID_UTF8, _FORKED. Any thread, also callbacks.
+/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT (also for a NULL client), _INVALID_UTF8, _FORKED. Any thread, also callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_client_set_api_key(
     client: *mut helio_client,
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn helio_client_set_api_key(
 
 /// Shut a client down: new requests are HELIO_ERR_SHUT_DOWN, those that live end with it. Never blocks.
 ///
-/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _FORKED. Any thread, also callbacks.
+/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_client_shutdown(client: *mut helio_client) -> helio_status {
     // SAFETY: the client is NULL or alive, says the contract.
@@ -227,7 +227,8 @@ pub(super) unsafe fn simply(client: *const helio_client, body: impl FnOnce(&Clie
 
 /// Shut a client down, wait for its calls on other threads to return (they give HELIO_ERR_SHUT_DOWN), and free it.
 ///
-/// @param client NULL is HELIO_OK. No call may start on it once this returned HELIO_OK.
+/// @param client NULL is HELIO_OK. No call may start on it once this returned HELIO_OK: one thread destroys it, and
+/// joins the others first. Not from log_fn, which it would wait for.
 /// @param timeout_ms how long to wait; HELIO_WAIT_FOREVER.
 /// @return HELIO_OK: no callback runs or will run, no thread of this client is left (a name look-up that the system
 /// does not end belongs to the process and holds nothing of the client). HELIO_ERR_TIMEOUT: nothing was freed, call

@@ -55,7 +55,7 @@ pub struct helio_event {
     pub report_len: usize,
 }
 
-/// Sees an event. Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return
+/// Sees an event, on the thread that called helio_complete; no lock is held meanwhile. Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return
 /// value means nothing. It returns normally: no exception, no longjmp. Any function may be called from it but
 /// helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
 pub type helio_event_fn = Option<unsafe extern "C" fn(event: *const helio_event, user_data: *mut c_void) -> i32>;

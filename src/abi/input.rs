@@ -70,21 +70,24 @@ pub(super) unsafe fn init_struct<T: Sized32>(pointer: *mut T, size: u32) {
     }
 }
 
-/// Bytes with a length, or up to their NUL; `None` for NULL.
+/// Bytes with a length, or up to their NUL; `None` for NULL. `what` names them.
 ///
 /// # Safety
 /// `text` is NULL, or `len` bytes are readable there, or (HELIO_STRLEN) a string that ends in NUL.
-pub(super) unsafe fn bytes<'a>(text: *const c_char, len: usize) -> Option<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(text: *const c_char, len: usize, what: &str) -> Result<Option<&'a [u8]>, Failure> {
     if text.is_null() {
-        return None;
+        return Ok(None);
     }
-    // SAFETY: by the contract of this function.
-    Some(unsafe {
+    if len != HELIO_STRLEN && isize::try_from(len).is_err() {
+        return Err(Failure::argument(format!("the length of the {what} is {len}: no text is so long")));
+    }
+    // SAFETY: by the contract of this function; the length is one that a slice can have.
+    Ok(Some(unsafe {
         match len {
             HELIO_STRLEN => CStr::from_ptr(text).to_bytes(),
             len => std::slice::from_raw_parts(text.cast(), len),
         }
-    })
+    }))
 }
 
 /// Text with a length, or up to its NUL; `None` for NULL. `what` names it.
@@ -93,7 +96,7 @@ pub(super) unsafe fn bytes<'a>(text: *const c_char, len: usize) -> Option<&'a [u
 /// As for [`bytes`].
 pub(super) unsafe fn text<'a>(text: *const c_char, len: usize, what: &str) -> Result<Option<&'a str>, Failure> {
     // SAFETY: the same contract.
-    unsafe { bytes(text, len) }.map(|bytes| crate::call::utf8(bytes, what)).transpose()
+    unsafe { bytes(text, len, what) }?.map(|bytes| crate::call::utf8(bytes, what)).transpose()
 }
 
 /// Write to where the host wants a result, if it wants one.

@@ -53,8 +53,8 @@ pub extern "C" fn helio_abi_version() -> u32 {
 pub unsafe extern "C" fn helio_has_feature(name: *const c_char) -> i32 {
     guard(0, || {
         // SAFETY: NULL or a string that ends in NUL, says the contract.
-        let name = unsafe { super::input::bytes(name, super::HELIO_STRLEN) };
-        i32::from(name.is_some_and(|name| FEATURES.iter().any(|feature| feature.as_bytes() == name)))
+        let name = unsafe { super::input::bytes(name, super::HELIO_STRLEN, "name") };
+        i32::from(name.ok().flatten().is_some_and(|name| FEATURES.iter().any(|feature| feature.as_bytes() == name)))
     })
 }
 

@@ -66,7 +66,8 @@ pub unsafe extern "C" fn helio_request_options_init(opts: *mut helio_request_opt
     guard((), || unsafe { input::init_struct(opts, struct_size) });
 }
 
-/// An id for a request that is still to come, so that it can be cancelled before and while it runs.
+/// An id for a request that is still to come, so that it can be cancelled before and while it runs. It is used up
+/// when its request begins, or is refused because it was cancelled; an id that is never used is kept until destroy.
 ///
 /// @return never 0, never used twice; 0 for NULL, after shut down, in a forked child. Any thread, also callbacks.
 #[unsafe(no_mangle)]
@@ -87,9 +88,10 @@ pub unsafe extern "C" fn helio_reserve(client: *mut helio_client) -> helio_reque
 /// @param out_json gets the completion, to be freed with helio_buffer_free; may be NULL. On failure what had come, if
 /// a choice had begun: an unfinished choice has "finish_reason": null.
 /// @param out_error gets the error of a failure, to be freed with helio_error_free; may be NULL. Both may be set: free both.
-/// @return HELIO_OK: the answer is complete. HELIO_ERR_INVALID_…, _UNSUPPORTED, _REENTRANT, _SHUT_DOWN, _FORKED, _BUSY,
-/// _AUTHENTICATION without a key, _CANCELLED for an id cancelled before: nothing was sent and no event came. Anything
-/// else: DONE came with the same status. Any thread, but not from a callback of the same client.
+/// @return HELIO_OK: the answer is complete. Otherwise one of HELIO_ERR_…: if it was refused before a request existed
+/// (a wrong argument, HELIO_ERR_BUSY, _FORKED, _REENTRANT, no key, an id cancelled before, a client shut down before),
+/// nothing was sent, no event came and helio_error_report is NULL; else DONE came with the same status. Any thread, but
+/// not from a callback of the same client.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_complete(
     client: *mut helio_client,
@@ -106,8 +108,11 @@ pub unsafe extern "C" fn helio_complete(
             input::put(out_error, null_mut());
         }
         // SAFETY: the client is NULL or alive, the options NULL or of the size they say, the texts as long as they say.
-        let Answered { status, data, failure } =
-            unsafe { with_client(client, Answered::from, |client| complete(client, json, len, opts)) };
+        let Answered { status, data, failure } = unsafe {
+            with_client(client, Answered::from, |client| {
+                complete(client, json, len, opts).unwrap_or_else(Answered::from)
+            })
+        };
         // SAFETY: as above.
         unsafe {
             if let Some(data) = data.filter(|_| !out_json.is_null()) {
@@ -128,22 +133,15 @@ unsafe fn complete(
     json: *const c_char,
     len: usize,
     opts: *const helio_request_options,
-) -> Answered {
+) -> Result<Answered, Failure> {
     // SAFETY: by the contract of this function; so below.
-    let Some(body) = (unsafe { input::bytes(json, len) }) else {
-        return Failure::argument("json is NULL: give a request body").into();
-    };
+    let body = unsafe { input::bytes(json, len, "request body") }?;
+    let body = body.ok_or_else(|| Failure::argument("json is NULL: give a request body"))?;
     // SAFETY: as above.
-    let opts = match unsafe { input::read_struct(opts) } {
-        Ok(opts) => opts,
-        Err(failure) => return failure.into(),
-    };
+    let opts = unsafe { input::read_struct(opts) }?;
     // SAFETY: as above.
-    let overrides =
-        match opts.map(|opts| unsafe { input::text(opts.overrides, opts.overrides_len, "overrides") }).transpose() {
-            Ok(overrides) => overrides.flatten(),
-            Err(failure) => return failure.into(),
-        };
+    let overrides = opts.map(|opts| unsafe { input::text(opts.overrides, opts.overrides_len, "overrides") });
+    let overrides = overrides.transpose()?.flatten();
     let mut host = opts.and_then(|opts| {
         Some(HostFunction {
             on_event: opts.on_event?,
@@ -153,7 +151,7 @@ unsafe fn complete(
         })
     });
     let receiver = host.as_mut().map(|host| host as &mut dyn Receiver);
-    client.ask(Ask { body, id: opts.map_or(0, |opts| opts.id), overrides, receiver })
+    Ok(client.ask(Ask { body, id: opts.map_or(0, |opts| opts.id), overrides, receiver }))
 }
 
 /// Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is

@@ -135,7 +135,7 @@ pub unsafe extern "C" fn helio_error_type(error: *const helio_error, out_len: *m
     unsafe { part(error.as_ref().and_then(|error| error.kind.as_ref()), out_len) }
 }
 
-/// The body of the server's refusal, its first MiB, or the bytes that could not be understood; secrets masked.
+/// The body of the server's refusal (its first MiB), or the beginning of what could not be understood; secrets masked.
 ///
 /// @param out_len gets the length in bytes, NUL not counted; may be NULL.
 /// @return belongs to the error, ends in NUL; NULL with 0 if there is none. Any thread.

@@ -15,46 +15,48 @@ use crate::deliver::EventKind;
 use crate::failure::Failure;
 use crate::provider;
 use crate::status::Status;
-use crate::text::{ZString, lossy};
+use crate::text::{ZString, excerpt, lossy};
 use crate::wire::{Answer, End as Ending, Outgoing, Reason, Slot, Socket, WireError};
 
 /// The buffer of a read grows from here to there, once a read fills it.
 const READ_FIRST: usize = 4 * 1024;
 const READ_MOST: usize = 32 * 1024;
 /// Of the body of a refusal so much is kept.
-const REFUSAL_MOST: u64 = 1 << 20;
+const REFUSAL_MOST: usize = 1 << 20;
+/// Secrets are masked before anything is cut, so that none is cut in half: so much more is read for that.
+const LONGEST_SECRET: usize = 64 * 1024;
+/// Of bytes that could not be understood so much is shown.
+const EXCERPT: usize = 400;
+const TARGET_MOST: usize = 300;
 /// What may follow a finished answer (usage, the terminator) is waited for so long.
 const SETTLE: Duration = Duration::from_secs(5);
-/// The end of a body behind `[DONE]` is waited for so long, and so many bytes of it are read.
-const DRAIN_MS: u16 = 5;
+/// Behind `[DONE]` so many bytes are read for the end of the body.
 const DRAIN_MOST: usize = 64 * 1024;
 
 type Outcome = Result<Final, Box<Failed>>;
 
-/// What is left of a connection behind a terminated stream.
-pub(super) struct Tail {
+/// What is left of a connection behind a terminated stream: the end of the body may still be on its way.
+pub struct Tail {
     body: ureq::BodyReader<'static>,
     socket: Option<Arc<Socket>>,
 }
 
 impl Tail {
-    /// Read the end of the body if it is there or comes at once: the connection then goes back to the pool. Otherwise it is closed.
-    pub fn drain(mut self) {
-        let Some(socket) = &self.socket else { return };
-        socket.set_nonblocking(true);
+    /// Read the end of the body, without waiting: the connection then goes back to the pool. It comes back here if
+    /// the end has not come yet, and is closed if it will not.
+    pub fn drain(mut self) -> Option<Self> {
+        self.socket.as_ref()?.set_nonblocking(true);
         let mut buffer = [0u8; 1024];
-        let (mut left, mut waited) = (DRAIN_MOST, false);
+        let mut left = DRAIN_MOST;
         while left > 0 {
             match self.body.read(&mut buffer) {
-                Ok(0) => return,
+                Ok(0) => return None,
                 Ok(count) => left = left.saturating_sub(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !waited => {
-                    waited = true;
-                    socket.wait_readable(DRAIN_MS);
-                }
-                Err(_) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(self),
+                Err(_) => return None,
             }
         }
+        None
     }
 }
 
@@ -135,11 +137,9 @@ impl Call<'_, '_> {
             }
             200..=299 => self.read_answer(answer, slot),
             300..=399 => {
-                let target = self
-                    .report
-                    .headers
-                    .get(LOCATION)
-                    .map_or("nowhere".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+                let target = self.report.headers.get(LOCATION);
+                let target = target.map_or("nowhere".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+                let target = excerpt(&self.mask(without_user_info(&target)), TARGET_MOST);
                 let why = format!(
                     "redirects to {target} (status {}), and redirects are never followed: set base_url to where the server really is",
                     answer.status
@@ -162,7 +162,7 @@ impl Call<'_, '_> {
     fn read_refusal(&mut self, answer: Answer, slot: &Slot) -> Outcome {
         let mut body = answer.body;
         let (mut bytes, mut buffer) = (Vec::new(), vec![0u8; READ_FIRST]);
-        while (bytes.len() as u64) < REFUSAL_MOST {
+        while bytes.len() < REFUSAL_MOST + LONGEST_SECRET {
             match body.read(&mut buffer) {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
@@ -174,7 +174,6 @@ impl Call<'_, '_> {
         if self.job.stop.reason().is_some() {
             return Err(self.stopped(None));
         }
-        bytes.truncate(REFUSAL_MOST as usize);
         Err(self.refused(lossy(bytes), slot, None))
     }
 
@@ -182,6 +181,7 @@ impl Call<'_, '_> {
     fn refused(&self, body: String, slot: &Slot, partial: Option<Final>) -> Box<Failed> {
         let http_status = self.http_status;
         let in_answer = http_status < 400;
+        let body = excerpt(&self.mask(body), REFUSAL_MOST);
         let refusal = refusal::understand(if in_answer { 500 } else { http_status }, &body);
         let advice = advice(refusal.status);
         let how = if in_answer {
@@ -225,30 +225,31 @@ impl Call<'_, '_> {
         self.report.events = body.chunks();
         let tail = matches!(stopped, Stopped::Terminated).then_some(Tail { body: reader, socket });
         let outcome = self.judge(stopped, body, slot);
-        if let (Ok(told), 0) = (&outcome, self.report.events) {
+        match outcome {
             // A JSON answer has shown nothing yet.
-            if !self.respond() {
-                return (Err(self.stopped(None)), None);
-            }
-            self.report.last_event = Some(self.job.started.elapsed());
-            debug_assert!(!told.data.is_empty());
+            Ok(told) if self.report.events == 0 && !self.respond() => (Err(self.stopped(Some(told))), None),
+            outcome => (outcome, tail),
         }
-        (outcome, tail)
     }
 
     /// Read, and show what comes, until something ends it.
     fn pump(&mut self, reader: &mut ureq::BodyReader<'static>, body: &mut Body) -> Stopped {
         let mut buffer = vec![0u8; READ_FIRST];
         loop {
-            let count = match reader.read(&mut buffer) {
-                _ if self.job.stop.reason().is_some() => return Stopped::Halted,
+            let result = reader.read(&mut buffer);
+            if self.job.stop.reason().is_some() {
+                return Stopped::Halted;
+            }
+            let (count, last) = match result {
                 Ok(0) => return Stopped::Ended,
-                Ok(count) => count,
-                Err(error) => return broken(error),
+                Ok(count) => (count, None),
+                // ureq drops what it had decoded of this read before it met the fault; it lies in the buffer, which
+                // was all NUL, and neither JSON nor an event stream has a NUL in it.
+                Err(error) => (memchr::memchr(0, &buffer).unwrap_or(buffer.len()), Some(broken(error))),
             };
             let arrived = Instant::now();
             let mut input = &buffer[..count];
-            loop {
+            while !input.is_empty() || last.is_none() {
                 match body.next(&mut input) {
                     Ok(Step::More) => break,
                     Ok(Step::Terminated) => return Stopped::Terminated,
@@ -257,6 +258,10 @@ impl Call<'_, '_> {
                     Err(fault) => return Stopped::Fault(fault),
                 }
             }
+            if let Some(last) = last {
+                return last;
+            }
+            buffer[..count].fill(0);
             if count == buffer.len() && count < READ_MOST {
                 buffer.resize(READ_MOST, 0);
             }
@@ -295,22 +300,30 @@ impl Call<'_, '_> {
             }
             _ => true,
         };
-        let idle = self.job.settings.timeouts.idle;
-        let phase = match body.finished_choices() {
-            // A choice that was asked for and has not begun may still come, after a pause like any other.
-            Some(seen) if seen < self.job.facts.choices => idle.map_or(Phase::Idle, Phase::Settle),
-            Some(_) => Phase::Settle(idle.map_or(SETTLE, |idle| idle.min(SETTLE))),
-            None => Phase::Idle,
-        };
         let now = if self.job.receiver.is_some() { Instant::now() } else { arrived };
-        self.job.deadlines.enter(phase, now);
+        let idle = self.job.settings.timeouts.idle;
+        match body.finished_choices() {
+            None => {
+                self.finished = None;
+                self.job.deadlines.enter(Phase::Idle, now);
+            }
+            // A choice that was asked for and has not begun may still come, after a pause like any other.
+            Some(seen) if seen < self.job.facts.choices => {
+                self.job.deadlines.enter(idle.map_or(Phase::Idle, Phase::Settle), now);
+            }
+            // From the finish on, whatever else comes.
+            Some(_) => {
+                let since = *self.finished.get_or_insert(now);
+                self.job.deadlines.enter(Phase::Settle(idle.map_or(SETTLE, |idle| idle.min(SETTLE))), since);
+            }
+        }
         go_on
     }
 
     /// RESPONSE, once. From here on this attempt is the last.
     fn respond(&mut self) -> bool {
         if std::mem::replace(&mut self.committed, true) || self.job.receiver.is_none() {
-            return self.job.stop.reason().is_none();
+            return true;
         }
         let mut data = format!("{{\"status\":{},\"headers\":", self.http_status);
         write_headers(&mut data, &self.report.headers, |_, value| Some(value));
@@ -347,9 +360,13 @@ impl Call<'_, '_> {
                 let partial = body.partial();
                 Err(self.refused(text, slot, partial))
             }
+            Stopped::Broken | Stopped::Garbled(_) if body.is_whole_json() => match body.verdict() {
+                Verdict::Complete(told) => Ok(told),
+                _ => self.cut_off(body, slot),
+            },
             Stopped::Fault(Fault::Strange(why, bytes)) => self.not_understood(why, bytes, slot, body.partial()),
             Stopped::Garbled(why) => self.strange(slot, format!("sent a body that is broken: {why}"), body.partial()),
-            Stopped::Broken if !body.is_whole_json() => self.cut_off(body, slot),
+            Stopped::Broken => self.cut_off(body, slot),
             _ => match body.verdict() {
                 Verdict::Complete(told) => Ok(told),
                 Verdict::Truncated => self.cut_off(body, slot),
@@ -376,7 +393,9 @@ impl Call<'_, '_> {
         Err(Box::new(Failed { partial: body.partial(), ..Failed::new(Failure::new(Status::Truncated, message)) }))
     }
 
+    /// `bytes` are those in question.
     fn not_understood(&self, why: String, bytes: String, slot: &Slot, partial: Option<Final>) -> Outcome {
+        let bytes = excerpt(&self.mask(bytes), EXCERPT);
         let packed = self
             .report
             .headers
@@ -407,12 +426,23 @@ fn broken(error: io::Error) -> Stopped {
             Stopped::Garbled(format!("its gzip packing is wrong ({cause})"))
         }
         ureq::Error::Protocol(cause) => Stopped::Garbled(format!("its chunked framing is wrong ({cause})")),
+        ureq::Error::Other(cause) => Stopped::Garbled(cause.to_string()),
         _ => Stopped::Broken,
     }
 }
 
 fn is_network(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe)
+}
+
+/// A URL without what stands before the `@` of its host.
+fn without_user_info(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
+    }
 }
 
 /// What to do about a refusal; begins with ": " if there is something to say.

@@ -108,10 +108,8 @@ impl Deadlines {
         let mut state = self.lock();
         state.ticket = None;
         match state.due() {
-            Some((at, reason)) if at <= now => {
-                drop(state);
-                self.stop.pull(reason);
-            }
+            // Under the lock, so that a phase that is left meanwhile is left in time.
+            Some((at, reason)) if at <= now => self.stop.pull(reason),
             Some(_) => self.schedule(&mut state),
             None => {}
         }

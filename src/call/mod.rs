@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use attempt::Tail;
 pub use deadline::{Deadlines, Keeper, Phase};
 pub use request::{Facts, check, utf8};
 
@@ -82,7 +83,7 @@ pub struct End {
     pub failure: Option<Failure>,
     /// The evidence, if anybody can see it.
     pub report: Option<String>,
-    tail: Option<attempt::Tail>,
+    tail: Option<Tail>,
 }
 
 impl End {
@@ -115,11 +116,10 @@ impl End {
         inside(client, || receiver.receive(&event));
     }
 
-    /// Take what may still follow the answer, so that its connection can be used again.
-    pub fn drain(&mut self) {
-        if let Some(tail) = self.tail.take() {
-            tail.drain();
-        }
+    /// Take what may still follow the answer, so that its connection can be used again. What has not come yet is
+    /// given back.
+    pub fn drain(&mut self) -> Option<Tail> {
+        self.tail.take()?.drain()
     }
 }
 
@@ -130,6 +130,7 @@ pub struct Call<'a, 'r> {
     report: Report,
     http_status: u16, // of this attempt; 0 before a response
     committed: bool,
+    finished: Option<Instant>, // since when every choice has ended
 }
 
 impl<'a, 'r> Call<'a, 'r> {
@@ -142,7 +143,7 @@ impl<'a, 'r> Call<'a, 'r> {
             queued: job.queued,
             ..Report::default()
         };
-        Call { around, job, report, http_status: 0, committed: false }
+        Call { around, job, report, http_status: 0, committed: false, finished: None }
     }
 
     /// Try until there is an answer or no sense in trying. The end is not shown yet.
@@ -166,7 +167,7 @@ impl<'a, 'r> Call<'a, 'r> {
     }
 
     /// One attempt, and a second one unseen if its connection came from the pool and was dead.
-    fn attempt_and_replay(&mut self) -> (Result<Final, Box<Failed>>, Option<attempt::Tail>) {
+    fn attempt_and_replay(&mut self) -> (Result<Final, Box<Failed>>, Option<Tail>) {
         let before = self.report.attempts.len();
         let first = self.attempt(false);
         if !first.0.as_ref().is_err_and(|failed| failed.stale) {
@@ -217,7 +218,7 @@ impl<'a, 'r> Call<'a, 'r> {
         })
     }
 
-    fn end(mut self, outcome: Result<Final, Box<Failed>>, tail: Option<attempt::Tail>) -> End {
+    fn end(mut self, outcome: Result<Final, Box<Failed>>, tail: Option<Tail>) -> End {
         self.job.deadlines.end();
         let http_status = self.report.attempts.last().map_or(0, |attempt| attempt.http_status);
         let (status, told, failure) = match outcome {
@@ -232,24 +233,31 @@ impl<'a, 'r> Call<'a, 'r> {
             None => (None, Words::default()),
         };
         let total = self.job.started.elapsed();
-        let log = self.around.log;
-        log.write(Level::Debug, TARGET, || format!("request {}: {status} after {} ms", self.job.id, total.as_millis()));
+        self.around.log.write(Level::Debug, TARGET, || {
+            format!("request {}: {status} after {} ms", self.job.id, total.as_millis())
+        });
         let is_seen = self.job.receiver.is_some() || failure.is_some();
         let timeout = match (status, self.job.stop.reason()) {
             (Status::Timeout, Some(Reason::Deadline(deadline))) => Some(deadline),
             _ => None,
         };
-        let report = is_seen.then(|| self.report.write(status, timeout, total, |text| log.mask(text)));
+        let mask = |text| self.mask(text);
+        let report = is_seen.then(|| self.report.write(status, timeout, total, mask));
         let failure = failure.map(|failure| Failure {
             http_status,
-            message: log.mask(failure.message),
-            code: failure.code.map(|text| log.mask(text)),
-            kind: failure.kind.map(|text| log.mask(text)),
-            body: failure.body.map(|text| log.mask(text)),
+            message: mask(failure.message),
+            code: failure.code.map(mask),
+            kind: failure.kind.map(mask),
+            body: failure.body.map(mask),
             report: report.clone(),
             ..failure
         });
         End { status, http_status, data, words, failure, report, tail }
+    }
+
+    /// The text without any secret of the client or of this request.
+    fn mask(&self, text: String) -> String {
+        self.around.log.mask(self.job.settings.secrets.mask(text))
     }
 
     /// The failure of a call that was stopped.

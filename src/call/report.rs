@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ureq::http::HeaderMap;
 
-use crate::chat::json::{write_inner, write_text};
+use crate::chat::json::{is_valid, write_inner, write_text};
 use crate::chat::merge::{write_key, write_member};
 use crate::provider;
 use crate::status::Status;
@@ -91,7 +91,7 @@ impl Report {
         write_key(&mut out, "headers");
         write_headers(&mut out, &self.headers, |name, value| provider::is_reported(name).then(|| mask(value)));
         for (key, told) in [("model", &self.model), ("usage", &self.usage)] {
-            write_member(&mut out, key, &told.clone().map_or("null".to_owned(), &mask));
+            write_member(&mut out, key, &told.as_deref().map_or("null".to_owned(), |raw| masked_raw(raw, &mask)));
         }
         out.push('}');
         out
@@ -133,6 +133,12 @@ impl Report {
         }
         out.push('}');
     }
+}
+
+/// JSON without secrets, which is still JSON: a number that looks like a secret takes its value with it.
+fn masked_raw(raw: &str, mask: impl Fn(String) -> String) -> String {
+    let masked = mask(raw.to_owned());
+    if masked == raw || is_valid(&masked) { masked } else { "\"***\"".to_owned() }
 }
 
 fn write_or_null(out: &mut String, text: Option<&str>) {
@@ -186,5 +192,8 @@ mod tests {
         );
         assert_eq!(value["headers"], serde_json::json!({"x-request-id": "rid-\"1\"", "x-ratelimit-limit": "1, 2"}));
         assert_eq!(value["attempts"][0]["wait_ms"], 5);
+        report.usage = Some(r#"{"prompt_tokens":1234}"#.to_owned());
+        let text = report.write(Status::Ok, None, Duration::ZERO, |text| text.replace("1234", "***"));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["usage"], "***");
     }
 }

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::chunk::{self, Choice, Chunk};
+use super::chunk::{self, CHOICES_MOST, Choice, Chunk};
 use super::json::{self, Raw};
-use super::merge::{Latest, Pieces, write_key, write_member};
+use super::merge::{Latest, Named, Pieces, write_key, write_member};
 use super::repeat::PADDING;
 use super::tools::{FunctionCall, ToolCalls};
 
@@ -48,7 +48,11 @@ struct Growing {
     finish: Option<String>,
     others: Latest,
     has_delta: bool,
+    voice: Option<usize>, // the name in VOICES under which its reasoning was heard first
 }
+
+/// The names of reasoning. A server may tell the same under several; who began under one is heard under no other.
+const VOICES: [&str; 3] = ["reasoning_content", "reasoning", "reasoning_details"];
 
 impl Assembly {
     /// Add a chunk. `words` is what its choice 0 says; without it nothing is decoded.
@@ -117,7 +121,7 @@ impl Assembly {
         let mut words = Words::default();
         if let Some(choice) = self.choices.iter().find(|choice| choice.index == 0) {
             choice.content.read(&mut words.text);
-            let named = ["reasoning_content", "reasoning"].iter().filter_map(|name| choice.pieces.text(name));
+            let named = VOICES.iter().filter_map(|name| choice.pieces.text(name));
             words.reasoning = match named.into_iter().find(|text| !text.is_empty()) {
                 Some(text) => text.into_owned(),
                 None => choice
@@ -154,6 +158,11 @@ impl Assembly {
         }
         self.others.write(out);
         out.push('}');
+    }
+
+    /// Whether it has more choices than any answer can have.
+    pub fn has_too_many_choices(&self) -> bool {
+        self.choices.len() > CHOICES_MOST
     }
 
     fn growing(&mut self, index: u64) -> &mut Growing {
@@ -211,7 +220,7 @@ impl Growing {
     }
 
     fn add_delta(&mut self, delta: Raw<'_>, mut words: Option<&mut Words>) {
-        let [mut named, mut other, mut details] = [None; 3];
+        let mut reasoning = [""; 3];
         let read = json::members(delta, |key, value| {
             let raw = value;
             match key {
@@ -224,21 +233,23 @@ impl Growing {
                 "tool_calls" => self.tool_calls.add(raw),
                 "function_call" => self.function_call.add(raw),
                 _ => {
-                    match key {
-                        "reasoning_content" => named = json::inner(raw),
-                        "reasoning" => other = json::inner(raw),
-                        "reasoning_details" => details = Some(raw),
-                        _ => {}
+                    if let Some(voice) = VOICES.iter().position(|voice| *voice == key) {
+                        reasoning[voice] = raw;
                     }
                     self.pieces.add(key, raw);
                 }
             }
         });
         self.has_delta |= read.is_some();
-        if let Some(words) = words {
-            match [named, other].into_iter().flatten().find(|inner| !inner.is_empty()) {
+        let Some(words) = words else { return };
+        for voice in (0..VOICES.len()).filter(|voice| self.voice.is_none_or(|known| known == *voice)) {
+            match json::inner(reasoning[voice]) {
                 Some(inner) => json::unescape(inner, &mut words.reasoning),
-                None => words.reasoning.push_str(&details.map(details_text).unwrap_or_default()),
+                None => words.reasoning.push_str(&details_text(reasoning[voice])),
+            }
+            if !words.reasoning.is_empty() {
+                self.voice = Some(voice);
+                return;
             }
         }
     }
@@ -370,7 +381,7 @@ pub(super) fn details_text(list: &str) -> String {
 
 /// `logprobs`: its lists grow, as they are written.
 #[derive(Default)]
-struct Logprobs(Option<Vec<(String, List)>>);
+struct Logprobs(Option<Named<List>>);
 
 enum List {
     Elements(String),
@@ -384,12 +395,10 @@ impl Logprobs {
         }
         let lists = self.0.get_or_insert_default();
         let _ = json::members(raw, |key, value| {
-            let value = value;
             let elements = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
-            let known = lists.iter_mut().find(|(name, _)| name == key).map(|(_, list)| list);
-            match (known, elements) {
-                (None, Some(elements)) => lists.push((key.to_owned(), List::Elements(elements.to_owned()))),
-                (None, None) => lists.push((key.to_owned(), List::Other(value.to_owned()))),
+            match (lists.get_mut(key), elements) {
+                (None, Some(elements)) => lists.push(key, List::Elements(elements.to_owned())),
+                (None, None) => lists.push(key, List::Other(value.to_owned())),
                 (Some(List::Elements(all)), Some(elements)) => {
                     if !all.is_empty() && !elements.is_empty() {
                         all.push(',');

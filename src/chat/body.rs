@@ -5,14 +5,13 @@
 //! are keep-alives.
 
 use super::assemble::{Assembly, Words};
-use super::chunk::Chunk;
+use super::chunk::{CHOICES_MOST, Chunk};
 use super::completion::{self, Whole};
 use super::json;
 use super::repeat::Pattern;
 use crate::sse::{Events, Kind, TooLarge};
-use crate::text::{ZString, excerpt, lossy};
+use crate::text::{ZString, lossy};
 
-const EXCERPT: usize = 400;
 const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b"error"];
 
 /// What `Content-Type` promises.
@@ -263,18 +262,20 @@ impl Body {
 /// A JSON body that has ended.
 fn judge(body: String, wants_words: bool) -> Verdict {
     match completion::read(&body, wants_words) {
-        Whole::Completion { words, model, usage } => {
+        Whole::Completion { length, words, model, usage } => {
+            let mut body = body;
+            body.truncate(length);
             Verdict::Complete(Final { data: body.into(), words, model, usage })
         }
         Whole::Refused => Verdict::Fault(Fault::Refused(body)),
         Whole::Unfinished => Verdict::Truncated,
-        Whole::Strange(why) => Verdict::Fault(Fault::Strange(why, excerpt(&body, EXCERPT))),
+        Whole::Strange(why) => Verdict::Fault(Fault::Strange(why, body)),
     }
 }
 
 fn neither(seen: &[u8]) -> Fault {
-    let text = String::from_utf8_lossy(&seen[..seen.len().min(2 * EXCERPT)]);
-    Fault::Strange("it is neither an event stream nor JSON".to_owned(), excerpt(text.trim(), EXCERPT))
+    let text = String::from_utf8_lossy(seen).trim().to_owned();
+    Fault::Strange("it is neither an event stream nor JSON".to_owned(), text)
 }
 
 enum Decision {
@@ -432,19 +433,20 @@ impl Stream {
     fn take_chunk(&mut self, kind: Kind, text: &str, wants_words: bool) -> Result<(), Fault> {
         let chunk = Chunk::read(text).ok_or_else(|| {
             let why = if json::is_valid(text) { "an event is no JSON object" } else { "an event is no JSON" };
-            Fault::Strange(why.to_owned(), excerpt(text, EXCERPT))
+            Fault::Strange(why.to_owned(), text.to_owned())
         })?;
         if chunk.error.is_some() {
             return Err(Fault::Refused(text.to_owned()));
         }
         if kind == Kind::Bare {
-            return Err(Fault::Strange(
-                "JSON stands in the stream outside of an event".to_owned(),
-                excerpt(text, EXCERPT),
-            ));
+            let why = "JSON stands in the stream outside of an event";
+            return Err(Fault::Strange(why.to_owned(), text.to_owned()));
         }
         self.assembly.add(&chunk, wants_words.then_some(&mut self.words));
         self.pattern = Pattern::of(text, &chunk);
+        if self.assembly.has_too_many_choices() {
+            return Err(Fault::Strange(format!("it has more than {CHOICES_MOST} choices"), String::new()));
+        }
         match chunk.gave_up() {
             true => Err(Fault::Refused(text.to_owned())),
             false => Ok(()),

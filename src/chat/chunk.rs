@@ -11,6 +11,9 @@ use super::scan::Scanner;
 /// Members that have no place of their own: names as they are written, and values.
 pub type Others<'a, const N: usize> = SmallVec<[(&'a str, Raw<'a>); N]>;
 
+/// No server gives more choices; OpenAI's limit is 128.
+pub const CHOICES_MOST: usize = 1024;
+
 /// A chunk's own members.
 #[derive(Default)]
 pub struct Chunk<'a> {
@@ -76,7 +79,7 @@ impl<'a> Chunk<'a> {
 
 impl<'a> Choice<'a> {
     fn read(scanner: &mut Scanner<'a>, choices: &mut SmallVec<[Choice<'a>; 1]>) -> Option<()> {
-        if scanner.peek() != b'{' {
+        if scanner.peek() != b'{' || choices.len() > CHOICES_MOST {
             return scanner.value().map(|_| ());
         }
         choices.push(Choice::default());
@@ -85,14 +88,15 @@ impl<'a> Choice<'a> {
             let value = scanner.value()?;
             match name {
                 "index" => choice.index = value.parse().unwrap_or(0),
-                "delta" => {
+                "delta" if !json::is_null(value) => {
                     choice.delta = Some(value);
                     choice.whole = false;
                 }
-                "message" if choice.delta.is_none() => {
+                "message" if choice.delta.is_none() && !json::is_null(value) => {
                     choice.delta = Some(value);
                     choice.whole = true;
                 }
+                "delta" | "message" => {}
                 "finish_reason" => choice.finish = Some(value),
                 "logprobs" => choice.logprobs = Some(value),
                 _ => choice.others.push((name, value)),
@@ -102,9 +106,9 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Whether an `error` member is one: `null`, `false` and `""` say that there is none.
+/// Whether an `error` member is one: `null`, `false`, `""`, `{}` and `[]` say that there is none.
 pub fn is_error(raw: &str) -> bool {
-    json::says(raw) && raw != "false"
+    json::says(raw) && !matches!(raw, "false" | "{}" | "[]")
 }
 
 /// Whether a `finish_reason` ends a choice: absent, null, `""` and `"error"` do not, any other value does.

@@ -2,6 +2,7 @@
 //! are told anew each time; nothing is lost in either case.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -11,16 +12,67 @@ use super::json;
 const NAMES: &[&str] =
     &["id", "type", "index", "role", "name", "format", "signature", "status", "mime_type", "encoding"];
 
+/// So many elements of a list can be open at a time.
+const OPEN_MOST: usize = 256;
+/// With more members than this, a table finds them.
+const TABLE_FROM: usize = 32;
+
+/// Members in the order in which they came, found by name.
+pub(super) struct Named<T> {
+    list: Vec<(String, T)>,
+    table: HashMap<String, usize>,
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Named { list: Vec::new(), table: HashMap::new() }
+    }
+}
+
+impl<T> Named<T> {
+    fn get(&self, key: &str) -> Option<&T> {
+        self.place(key).map(|place| &self.list[place].1)
+    }
+
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut T> {
+        self.place(key).map(|place| &mut self.list[place].1)
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &(String, T)> {
+        self.list.iter()
+    }
+
+    fn place(&self, key: &str) -> Option<usize> {
+        if self.list.len() <= TABLE_FROM {
+            return self.list.iter().position(|(known, _)| known == key);
+        }
+        self.table.get(key).copied()
+    }
+
+    /// Add a member that is not there.
+    pub fn push(&mut self, key: &str, value: T) {
+        self.list.push((key.to_owned(), value));
+        match self.list.len() {
+            len if len <= TABLE_FROM => {}
+            len if len == TABLE_FROM + 1 => {
+                self.table = self.list.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
+            }
+            len => drop(self.table.insert(key.to_owned(), len - 1)),
+        }
+    }
+}
+
 /// Members that are told anew each time: the last one that says something counts.
 #[derive(Default)]
-pub struct Latest(Vec<(String, String)>);
+pub struct Latest(Named<String>);
 
 impl Latest {
     /// The member was told again.
     pub fn tell(&mut self, key: &str, raw: &str) {
-        match self.0.iter_mut().find(|(known, _)| known == key) {
-            None => self.0.push((key.to_owned(), raw.to_owned())),
-            Some((_, value)) => {
+        match self.0.get_mut(key) {
+            None => self.0.push(key, raw.to_owned()),
+            Some(value) => {
                 if !json::is_null(raw) && value != raw {
                     value.clear();
                     value.push_str(raw);
@@ -31,7 +83,7 @@ impl Latest {
 
     /// A member that was told before was told again as a string, whose inside this is.
     pub fn tell_text(&mut self, key: &str, inner: &str) {
-        if let Some((_, value)) = self.0.iter_mut().find(|(known, _)| known == key) {
+        if let Some(value) = self.0.get_mut(key) {
             value.clear();
             value.push('"');
             value.push_str(inner);
@@ -39,14 +91,9 @@ impl Latest {
         }
     }
 
-    /// The member's value as it was written last.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
-    }
-
     /// Append all members, each with a comma before it.
     pub fn write(&self, out: &mut String) {
-        for (key, value) in &self.0 {
+        for (key, value) in self.0.iter() {
             write_member(out, key, value);
         }
     }
@@ -54,7 +101,7 @@ impl Latest {
 
 /// Members of a delta that come in pieces.
 #[derive(Default)]
-pub struct Pieces(Vec<(String, Piece)>);
+pub struct Pieces(Named<Piece>);
 
 enum Piece {
     /// The joined insides of strings.
@@ -68,9 +115,8 @@ enum Piece {
 impl Pieces {
     /// A piece of a member has come.
     pub fn add(&mut self, key: &str, raw: &str) {
-        let Some((_, piece)) = self.0.iter_mut().find(|(known, _)| known == key) else {
-            self.0.push((key.to_owned(), Piece::new(key, raw)));
-            return;
+        let Some(piece) = self.0.get_mut(key) else {
+            return self.0.push(key, Piece::new(key, raw));
         };
         match piece {
             _ if json::is_null(raw) => {}
@@ -89,7 +135,7 @@ impl Pieces {
 
     /// The text of a member that came as strings.
     pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.0.iter().find(|(known, _)| known == key).and_then(|(_, piece)| match piece {
+        self.0.get(key).and_then(|piece| match piece {
             Piece::Text(inner) => {
                 let mut out = String::new();
                 json::unescape(inner, &mut out);
@@ -101,7 +147,7 @@ impl Pieces {
 
     /// The value of a member that came as a list or an object.
     pub fn tree(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| known == key).and_then(|(_, piece)| match piece {
+        self.0.get(key).and_then(|piece| match piece {
             Piece::Tree(tree) => Some(tree),
             _ => None,
         })
@@ -109,7 +155,7 @@ impl Pieces {
 
     /// Append all members, each with a comma before it.
     pub fn write(&self, out: &mut String) {
-        for (key, piece) in &self.0 {
+        for (key, piece) in self.0.iter() {
             match piece {
                 Piece::Text(inner) => {
                     write_key(out, key);
@@ -163,18 +209,18 @@ fn join(key: &str, into: &mut Value, piece: Value) {
 
 fn join_element(list: &mut Vec<Value>, element: Value) {
     let same = |known: &Map<String, Value>, new: &Map<String, Value>| {
-        new.contains_key("index")
-            && known.get("index") == new.get("index")
-            && (known.get("type") == new.get("type") || !new.contains_key("type"))
+        known.get("index") == new.get("index") && (known.get("type") == new.get("type") || !new.contains_key("type"))
     };
     let known = match &element {
-        Value::Object(new) => list.iter().position(|known| known.as_object().is_some_and(|known| same(known, new))),
+        Value::Object(new) if new.contains_key("index") => {
+            let last = list.len().saturating_sub(OPEN_MOST);
+            let open = list[last..].iter().rposition(|known| known.as_object().is_some_and(|known| same(known, new)));
+            open.map(|place| last + place)
+        }
         _ => None,
     };
     match known {
         Some(place) => join("", &mut list[place], element),
-        // Some servers tell the whole list again at the end.
-        None if element.is_object() && list.contains(&element) => {}
         None => list.push(element),
     }
 }
@@ -221,8 +267,7 @@ mod tests {
             r#"[{"index":0,"type":"reasoning.text","text":"b","signature":"s"}]"#,
         ];
         assert_eq!(joined(&pieces), r#","x":[{"index":0,"type":"reasoning.text","text":"ab","signature":"s"}]"#);
-        let whole = r#"[{"thinking":"t","signature":"s"}]"#;
-        assert_eq!(joined(&[whole, whole]), format!(",\"x\":{whole}"));
+        assert_eq!(joined(&[r#"[{"text":"ha"}]"#, r#"[{"text":"ha"}]"#]), r#","x":[{"text":"ha"},{"text":"ha"}]"#);
     }
 
     #[test]
@@ -246,6 +291,22 @@ mod tests {
         let mut out = String::new();
         latest.write(&mut out);
         assert_eq!(out, r#","a":2e400,"b":"x""#);
+    }
+
+    #[test]
+    fn many_members_are_found_as_well() {
+        let mut latest = Latest::default();
+        for round in 0..2 {
+            (0..10 * TABLE_FROM).for_each(|number| latest.tell(&number.to_string(), &format!("{}", number + round)));
+        }
+        assert_eq!(latest.0.list.len(), 10 * TABLE_FROM);
+        assert!(
+            latest
+                .0
+                .list
+                .iter()
+                .all(|(key, value)| key.parse::<usize>().unwrap() + 1 == value.parse::<usize>().unwrap())
+        );
     }
 
     #[test]

@@ -18,6 +18,11 @@ impl<'a> Scanner<'a> {
         Scanner { text, at: 0 }
     }
 
+    /// How many bytes are behind.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
     /// The next byte that is no blank; 0 at the end.
     #[inline]
     pub fn peek(&mut self) -> u8 {
@@ -48,8 +53,8 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
-    /// An object: `visit` gets each name as it is written, and must read the value behind it. (A name written with
-    /// escapes where none is needed is not the name it stands for. No server writes one.)
+    /// An object: `visit` gets each name as it is written, and must read the value behind it. (A name that the
+    /// library knows comes without escapes, however it is written.)
     #[inline]
     pub fn object(&mut self, mut visit: impl FnMut(&'a str, &mut Self) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
@@ -104,7 +109,7 @@ impl<'a> Scanner<'a> {
     fn name(&mut self) -> Option<&'a str> {
         let name = self.string()?;
         self.expect(b':')?;
-        Some(name)
+        Some(if name.contains('\\') { known_name(name) } else { name })
     }
 
     /// A string's inside, as it is written.
@@ -216,6 +221,49 @@ pub fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// The names that the library looks for.
+const KNOWN: [&str; 31] = [
+    "id",
+    "object",
+    "model",
+    "created",
+    "usage",
+    "choices",
+    "error",
+    "index",
+    "delta",
+    "message",
+    "finish_reason",
+    "logprobs",
+    "role",
+    "content",
+    "tool_calls",
+    "function_call",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "type",
+    "function",
+    "custom",
+    "name",
+    "arguments",
+    "input",
+    "text",
+    "thinking",
+    "summary",
+    "stream",
+    "n",
+    super::repeat::PADDING,
+];
+
+/// A name that is written with escapes: the known one that it stands for, else as it is written.
+#[cold]
+fn known_name(inner: &str) -> &str {
+    let mut name = String::new();
+    super::json::unescape(inner, &mut name);
+    KNOWN.into_iter().find(|known| *known == name).unwrap_or(inner)
+}
+
 /// The length of the number that stands here.
 fn number(bytes: &[u8]) -> Option<usize> {
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -292,7 +340,7 @@ mod tests {
         let deep = format!(r#"{{"deep":{}{},"n": 1e400 ,"\u006e":2}}"#, "[".repeat(200_000), "]".repeat(200_000));
         let mut seen = Vec::new();
         Scanner::new(&deep).object(|name, scanner| Some(seen.push((name, scanner.value()?.len())))).unwrap();
-        assert_eq!(seen, [("deep", 400_000), ("n", 5), ("\\u006e", 1)]);
+        assert_eq!(seen, [("deep", 400_000), ("n", 5), ("n", 1)]);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Tool calls that come in fragments, in every form that servers break them into.
 //!
 //! The rules: an index names a call; without one, a fragment with an id belongs to the call of that id, and one
-//! without continues the last call. A new id under an old index opens a new call, and so does a new name behind
+//! without continues the call that was spoken of last. A new id under an old index opens a new call, and so does a new name behind
 //! arguments that are already whole. An id, type or name is never overwritten by nothing.
+
+use std::collections::HashMap;
 
 use super::chunk::Others;
 use super::json::{self, Raw};
@@ -10,7 +12,12 @@ use super::merge::{Latest, write_key};
 
 /// The calls of one message.
 #[derive(Default)]
-pub struct ToolCalls(Vec<ToolCall>);
+pub struct ToolCalls {
+    calls: Vec<ToolCall>,
+    by_index: HashMap<i64, usize>, // the last call of an index
+    by_id: HashMap<String, usize>,
+    last: Option<usize>, // the call that was spoken of last
+}
 
 #[derive(Default)]
 struct ToolCall {
@@ -77,7 +84,7 @@ impl<'a> Function<'a> {
 impl ToolCalls {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.calls.is_empty()
     }
 
     /// Add the fragments of one delta's `tool_calls`.
@@ -85,30 +92,39 @@ impl ToolCalls {
         json::elements(list, |element| {
             if let Some(fragment) = Fragment::read(element) {
                 let place = self.place_of(&fragment);
-                self.0[place].add(&fragment);
+                self.calls[place].add(&fragment);
             }
         });
     }
 
     /// The call that a fragment belongs to; a new one if it opens one.
     fn place_of(&mut self, fragment: &Fragment<'_>) -> usize {
+        let same_id = self.by_id.get(fragment.id).copied().filter(|_| !fragment.id.is_empty());
         let known = match fragment.index {
-            Some(_) => self.0.iter().rposition(|call| call.index == fragment.index),
-            None if !fragment.id.is_empty() => self.0.iter().rposition(|call| call.id == fragment.id),
-            None => self.0.len().checked_sub(1),
-        };
-        match known {
-            Some(place) if !self.0[place].is_followed_by(fragment) => place,
-            _ => {
-                self.0.push(ToolCall { index: fragment.index, ..ToolCall::default() });
-                self.0.len() - 1
+            Some(index) => {
+                let named = same_id.filter(|place| self.calls[*place].index == Some(index));
+                named.or_else(|| self.by_index.get(&index).copied())
             }
+            None if !fragment.id.is_empty() => same_id,
+            None => self.last,
+        };
+        let place = known.filter(|place| !self.calls[*place].is_followed_by(fragment)).unwrap_or_else(|| {
+            self.calls.push(ToolCall { index: fragment.index, ..ToolCall::default() });
+            self.calls.len() - 1
+        });
+        if let Some(index) = fragment.index {
+            self.by_index.insert(index, place);
         }
+        if !fragment.id.is_empty() {
+            self.by_id.insert(fragment.id.to_owned(), place);
+        }
+        self.last = Some(place);
+        place
     }
 
     /// Append them as an array, in the shape of a whole message. A call that was never given an id gets one from `new_id`.
     pub fn write(&self, out: &mut String, mut new_id: impl FnMut(usize) -> String) {
-        let mut calls: Vec<&ToolCall> = self.0.iter().collect();
+        let mut calls: Vec<&ToolCall> = self.calls.iter().collect();
         if calls.iter().all(|call| call.index.is_some()) {
             calls.sort_by_key(|call| call.index);
         }
@@ -138,6 +154,9 @@ impl ToolCall {
     }
 
     fn has_whole_arguments(&self) -> bool {
+        if !self.arguments.is_empty() && !self.arguments.ends_with('}') || self.arguments.len() > 64 * 1024 {
+            return false;
+        }
         let mut text = String::new();
         json::unescape(&self.arguments, &mut text);
         text.is_empty() || json::is_valid(&text)
@@ -265,6 +284,22 @@ mod tests {
         assert_eq!(calls(&deltas), [call("a", "f", "{} "), call("b", "g", "{}")]);
         let nameless = r#"[{"function":{"name":"f","arguments":"{}"}},{"function":{"name":"f","arguments":"{}"}}]"#;
         assert_eq!(calls(&[nameless]), [call("new_0", "f", "{}"), call("new_1", "f", "{}")]);
+    }
+
+    #[test]
+    fn calls_that_take_turns_stay_apart() {
+        let part =
+            |id: &str, arguments: &str| format!(r#"[{{"index":0,{id}"function":{{"arguments":"{arguments}"}}}}]"#);
+        let deltas = [
+            part(r#""id":"a","#, "1"),
+            part(r#""id":"b","#, "2"),
+            part(r#""id":"a","#, "3"),
+            part(r#""id":"b","#, "4"),
+            part("", "5"),
+        ];
+        assert_eq!(calls(&deltas.each_ref().map(String::as_str)), [call("a", "", "13"), call("b", "", "245")]);
+        let without_index = deltas.map(|delta| delta.replace(r#""index":0,"#, ""));
+        assert_eq!(calls(&without_index.each_ref().map(String::as_str)), [call("a", "", "13"), call("b", "", "245")]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use once_cell::sync::OnceCell;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::call::{self, Call, Deadlines, End, Job, Surroundings};
+use crate::call::{self, Call, Deadlines, End, Job, Surroundings, Tail};
 use crate::config::{Config, check_key};
 use crate::deliver::{Receiver, is_inside};
 use crate::failure::Failure;
@@ -25,6 +25,8 @@ use registry::Registry;
 use runtime::Reactor;
 
 const TARGET: &str = "helio::client";
+/// So many connections are kept that wait for the end of an answer that is complete.
+const PARKED_MOST: usize = 16;
 
 /// A client. All of its functions may be called from any thread.
 pub struct Client {
@@ -38,7 +40,9 @@ pub struct Client {
     waiting: AtomicUsize,
     reactor: OnceCell<Reactor>,
     shut_down: AtomicBool,
+    winding_up: AtomicBool,
     process: u32,
+    parked: Mutex<Vec<Tail>>,
     calls: Mutex<usize>, // functions of this client that run now
     all_returned: Condvar,
 }
@@ -91,12 +95,13 @@ impl Client {
             waiting: AtomicUsize::new(0),
             reactor: OnceCell::new(),
             shut_down: AtomicBool::new(false),
+            winding_up: AtomicBool::new(false),
             process: os::process_id(),
+            parked: Mutex::default(),
             calls: Mutex::new(0),
             all_returned: Condvar::new(),
             config,
         };
-        client.keep_headers_secret(&client.config.settings);
         client.warn_of_plain_http();
         Ok(client)
     }
@@ -157,23 +162,33 @@ impl Client {
         self.registry.stop_all(Reason::ShutDown);
     }
 
-    /// Wait until no function of this client runs but the caller's, and end the runtime. `false`: not in time.
+    /// Wait until no function of this client runs but the caller's, and end the runtime. `false`: not in time, or
+    /// another thread does it.
     pub fn wind_up(&self, timeout: Duration) -> bool {
+        if self.winding_up.swap(true, Ordering::SeqCst) {
+            return false;
+        }
         let until = Instant::now().checked_add(timeout);
+        let alone = self.wait_until_alone(until) && {
+            if let Some(reactor) = self.reactor.get() {
+                reactor.end();
+            }
+            // Somebody may have come in meanwhile, to be told that the client is shut down.
+            self.wait_until_alone(until)
+        };
+        self.winding_up.store(alone, Ordering::SeqCst);
+        alone
+    }
+
+    fn wait_until_alone(&self, until: Option<Instant>) -> bool {
+        const LONG: Duration = Duration::from_secs(3600);
         let mut running = self.running();
         while *running > 1 {
-            let left = match until {
-                Some(until) => until.saturating_duration_since(Instant::now()),
-                None => Duration::from_secs(3600),
-            };
+            let left = until.map_or(LONG, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return false;
             }
             running = self.all_returned.wait_timeout(running, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
-        }
-        drop(running);
-        if let Some(reactor) = self.reactor.get() {
-            reactor.end();
         }
         true
     }
@@ -195,12 +210,15 @@ impl Client {
         let id = job.id;
         let job = Job { receiver: receiver.as_mut().map(|receiver| &mut **receiver as &mut dyn Receiver), ..job };
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(job, place)));
-        let mut end = ran.unwrap_or_else(|panic| End::failed(crate::failure::of_panic(&*panic)));
+        let mut end = ran.unwrap_or_else(|panic| {
+            let failure = crate::failure::of_panic(&*panic);
+            End::failed(Failure { message: self.log.mask(failure.message), ..failure })
+        });
         self.registry.finish(id);
         if let Some(receiver) = receiver {
             end.show(id, self.number(), receiver);
         }
-        end.drain();
+        self.park(end.drain());
         Answered { status: end.status, data: end.data, failure: end.failure }
     }
 
@@ -216,15 +234,13 @@ impl Client {
             let message = "a callback of this client cannot wait for another answer of it: return first";
             return Err(Failure::new(Status::Reentrant, message));
         }
+        self.registry.check(id)?;
         let facts = call::check(body)?;
         let settings = match overrides {
-            Some(overrides) => {
-                let settings = self.config.with_overrides(overrides)?;
-                self.keep_headers_secret(&settings);
-                settings
-            }
+            Some(overrides) => self.config.with_overrides(overrides)?,
             None => self.config.settings.clone(),
         };
+        self.registry.use_up_if_cancelled(id)?;
         if self.config.is_default_endpoint && read(&self.api_key).is_none() {
             let message = "no API key for the Helicone gateway: set HELICONE_API_KEY, or \"api_key\" in the config, or another \"base_url\"";
             return Err(Failure::new(Status::Authentication, message));
@@ -260,6 +276,7 @@ impl Client {
                 running
             }
         };
+        self.park(None);
         let api_key = || read(&self.api_key).clone();
         let around = Surroundings {
             wire: reactor.wire(),
@@ -272,6 +289,19 @@ impl Client {
         let end = Call::new(around, job).run();
         drop(running);
         end
+    }
+
+    /// Keep a connection whose answer has not ended yet, and look whether those that were kept have: they go back to
+    /// the pool, and the next request finds them there.
+    fn park(&self, tail: Option<Tail>) {
+        let mut parked = self.parked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if parked.is_empty() && tail.is_none() {
+            return;
+        }
+        let waiting = std::mem::take(&mut *parked);
+        parked.extend(waiting.into_iter().filter_map(Tail::drain).chain(tail));
+        let most = parked.len().saturating_sub(PARKED_MOST);
+        parked.drain(..most);
     }
 
     /// A place among those that run, or among those that may wait.
@@ -307,15 +337,6 @@ impl Client {
 
     fn is_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::SeqCst)
-    }
-
-    fn keep_headers_secret(&self, settings: &crate::config::Settings) {
-        let values: Vec<&str> =
-            settings.headers.values().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).collect();
-        if !values.is_empty() {
-            let mut secrets = write(&self.secrets);
-            values.into_iter().for_each(|value| secrets.add(value));
-        }
     }
 
     fn warn_of_plain_http(&self) {

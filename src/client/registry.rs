@@ -39,21 +39,30 @@ impl Registry {
             entries.insert(id, Entry::Living(stop.clone()));
             return Ok(id);
         }
-        match entries.get_mut(&id) {
-            Some(entry @ Entry::Reserved) => {
-                *entry = Entry::Living(stop.clone());
-                Ok(id)
-            }
+        check(&entries, id)?;
+        match entries.insert(id, Entry::Living(stop.clone())) {
             Some(Entry::Cancelled) => {
                 entries.remove(&id);
-                Err(Failure::new(Status::Cancelled, "the request was cancelled before it began"))
+                Err(cancelled())
             }
-            Some(Entry::Living(_)) => {
-                Err(Failure::argument(format!("the id {id} is in use: reserve one for each request")))
+            _ => Ok(id),
+        }
+    }
+
+    /// Whether a request can begin under this id.
+    pub fn check(&self, id: u64) -> Result<(), Failure> {
+        if id == 0 { Ok(()) } else { check(&self.lock(), id) }
+    }
+
+    /// An id that was cancelled before its request began can begin none.
+    pub fn use_up_if_cancelled(&self, id: u64) -> Result<(), Failure> {
+        let mut entries = self.lock();
+        match entries.get(&id) {
+            Some(Entry::Cancelled) => {
+                entries.remove(&id);
+                Err(cancelled())
             }
-            None => Err(Failure::argument(format!(
-                "the id {id} was not reserved from this client, or was used already: take one from helio_reserve"
-            ))),
+            _ => Ok(()),
         }
     }
 
@@ -89,6 +98,22 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
         self.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new(Status::Cancelled, "the request was cancelled before it began")
+}
+
+fn check(entries: &HashMap<u64, Entry>, id: u64) -> Result<(), Failure> {
+    match entries.get(&id) {
+        Some(Entry::Reserved | Entry::Cancelled) => Ok(()),
+        Some(Entry::Living(_)) => {
+            Err(Failure::argument(format!("the id {id} is in use: reserve one for each request")))
+        }
+        None => Err(Failure::argument(format!(
+            "the id {id} was not reserved from this client, or was used already: take one from helio_reserve"
+        ))),
     }
 }
 

@@ -15,7 +15,7 @@ use ureq::http::Uri;
 use crate::failure::Failure;
 use crate::provider::helicone;
 use crate::status::Status;
-use crate::wire::{NoProxy, Proxy, ProxyRules, Roots, TlsOptions};
+use crate::wire::{NoProxy, Proxy, ProxyError, ProxyRules, Roots, TlsOptions, check_port};
 
 pub use section::Section;
 pub use settings::{Limits, Retry, Settings, Timeouts, header_value};
@@ -193,18 +193,17 @@ fn endpoint(base_url: &str) -> Result<Uri, (Status, String)> {
     if authority.as_str().contains('@') {
         return Err(mistake("holds a user name or password: give the key as \"api_key\""));
     }
-    if authority
-        .as_str()
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.ends_with(']') && authority.port_u16().is_none_or(|port| port == 0))
-    {
-        return Err(mistake("has a port that is none"));
-    }
+    check_port(authority).map_err(mistake)?;
     let path = uri.path().trim_end_matches('/');
     let whole = if path.ends_with("/chat/completions") { path.to_owned() } else { format!("{path}/chat/completions") };
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let scheme = uri.scheme_str().unwrap_or_default();
     format!("{scheme}://{authority}{whole}{query}").parse().map_err(|_| mistake("is no URL like https://host/v1"))
+}
+
+fn proxy_mistake(root: &Section<'_>, error: ProxyError) -> Failure {
+    let failure = root.mistake("proxy", error.why);
+    Failure { status: if error.is_unsupported { Status::Unsupported } else { failure.status }, ..failure }
 }
 
 fn proxy_rules(root: &Section<'_>, environment: Environment<'_>) -> Result<ProxyRules, Failure> {
@@ -215,9 +214,12 @@ fn proxy_rules(root: &Section<'_>, environment: Environment<'_>) -> Result<Proxy
         Some("environment") => {
             let variable = |names: &[&str]| names.iter().find_map(|name| environment(name));
             let read = |names: &[&str]| {
-                let proxy = variable(names).map(|url| Proxy::parse(&url)).transpose();
-                proxy.map_err(|why| {
-                    root.mistake("proxy", format!("is \"environment\", and the URL in {} {why}", names[0]))
+                // There, a host alone means an HTTP proxy.
+                let with_scheme = |url: String| if url.contains("://") { url } else { format!("http://{url}") };
+                let proxy = variable(names).map(|url| Proxy::parse(&with_scheme(url))).transpose();
+                proxy.map_err(|error| {
+                    let why = format!("is \"environment\", and the URL in {} {}", names[0], error.why);
+                    proxy_mistake(root, ProxyError { why, ..error })
                 })
             };
             // HTTP_PROXY in capitals is a request header in CGI programs, and so never read.
@@ -230,7 +232,7 @@ fn proxy_rules(root: &Section<'_>, environment: Environment<'_>) -> Result<Proxy
             Ok(ProxyRules { http, https, except })
         }
         Some(url) => {
-            let proxy = Proxy::parse(url).map_err(|why| root.mistake("proxy", why))?;
+            let proxy = Proxy::parse(url).map_err(|error| proxy_mistake(root, error))?;
             Ok(ProxyRules { http: Some(proxy.clone()), https: Some(proxy), except })
         }
     }
@@ -242,6 +244,11 @@ fn tls_options(root: &Section<'_>) -> Result<TlsOptions, Failure> {
     let tls = root.section("tls", &keys)?;
     let file = |key: &'static str| -> Result<Option<(&'static str, Vec<u8>)>, Failure> {
         let Some(path) = tls.text(key)? else { return Ok(None) };
+        if path.contains("-----BEGIN") || path.contains('\n') {
+            return Err(
+                tls.mistake(key, "holds PEM text, but names a file: give the text to the key that ends in _pem")
+            );
+        }
         let pem = std::fs::read(path)
             .map_err(|error| tls.mistake(key, format!("names a file that cannot be read: {path:?} ({error})")))?;
         Ok(Some((key, pem)))
@@ -331,7 +338,10 @@ mod tests {
         assert!(mistake(r#"{"tls":{"ca_file":"/nowhere.pem"}}"#).contains("/nowhere.pem"));
         assert!(mistake(r#"{"tls":{"client_key_pem":"x"}}"#).contains("needs its certificate"));
         assert!(!mistake(r#"{"api_key":"secret with blank"}"#).contains("secret"));
-        assert!(!mistake(r#"{"proxy":"ftp://u:secret@p"}"#).contains("secret"));
+        assert!(!mistake(r#"{"proxy":"http://u:secret@p:99999"}"#).contains("secret"));
+        assert!(!mistake(r#"{"tls":{"client_key_file":"-----BEGIN secret"}}"#).contains("secret"));
+        let failure = read(r#"{"proxy":"ftp://u:secret@p"}"#).err().unwrap();
+        assert!(failure.status == Status::Unsupported && !failure.message.contains("secret"));
     }
 
     #[test]

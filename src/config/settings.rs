@@ -8,6 +8,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use super::Section;
 use crate::failure::Failure;
 use crate::provider::helicone;
+use crate::secrets::Secrets;
 use crate::status::Status;
 
 pub(super) const LIMITS: &[&str] = &[
@@ -38,6 +39,8 @@ pub struct Settings {
     pub retry: Retry,
     /// How large things may become.
     pub limits: Limits,
+    /// Header values, which must never be read anywhere.
+    pub secrets: Secrets,
 }
 
 /// The deadlines; `None`: none.
@@ -82,13 +85,21 @@ impl Settings {
         }
         let section = root.section("helicone", helicone::KEYS)?;
         let request_id = helicone::request_id(&section, for_request)?;
+        let headers = headers(root)?;
+        let mut secrets = Secrets::default();
+        headers
+            .values()
+            .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
+            .for_each(|value| secrets.add(value));
+        helicone::secrets(&section, |value| secrets.add(value));
         Ok(Settings {
-            headers: headers(root)?,
+            headers,
             helicone: helicone::headers(&section)?,
             request_id,
             timeouts: timeouts(root)?,
             retry: retry(root)?,
             limits: limits(root)?,
+            secrets,
         })
     }
 }
@@ -105,7 +116,9 @@ fn headers(root: &Section<'_>) -> Result<HeaderMap, Failure> {
         match value {
             Value::Null => {}
             Value::String(text) => {
-                headers.insert(key, header_value(text).map_err(|why| section.mistake(name, why))?);
+                let mut value = header_value(text).map_err(|why| section.mistake(name, why))?;
+                value.set_sensitive(true);
+                headers.insert(key, value);
             }
             other => return Err(section.wrong(name, "a string", other)),
         }

@@ -139,6 +139,14 @@ pub fn headers(section: &Section<'_>) -> Result<HeaderMap, Failure> {
     Ok(out.0)
 }
 
+/// Show each secret of the section: the headers that fall-backs bring along.
+pub fn secrets(section: &Section<'_>, mut visit: impl FnMut(&str)) {
+    let fallbacks = section.get("fallbacks").and_then(Value::as_array).into_iter().flatten();
+    let headers =
+        fallbacks.filter_map(|fallback| fallback.get("headers")?.as_object()).flat_map(|headers| headers.values());
+    headers.filter_map(Value::as_str).for_each(&mut visit);
+}
+
 struct Headers(HeaderMap);
 
 impl Headers {

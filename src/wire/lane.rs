@@ -46,6 +46,7 @@ impl Socket {
     }
 
     /// Wait until something can be read, at most so long.
+    #[cfg(test)]
     pub fn wait_readable(&self, timeout_ms: u16) -> bool {
         os::wait_ready(&self.stream, true, false, i32::from(timeout_ms)).is_ok_and(|ready| ready.read)
     }
@@ -87,6 +88,11 @@ impl Write for Raw<'_> {
         Ok(())
     }
 }
+
+/// What ureq leaves in the input while it wants more of a body is a line of the framing, and those are short.
+const FRAMING_MOST: usize = 16 * 1024;
+/// An answer that comes while the request is still being sent is read no further than this before it is heard.
+const EARLY_MOST: usize = 64 * 1024;
 
 /// One connection.
 pub(super) struct Lane {
@@ -179,8 +185,7 @@ impl Lane {
             Ok(count) => {
                 self.appended(count);
                 self.buffers.came_early();
-                let interim = self.buffers.input().get(9..).is_some_and(|code| code.starts_with(b"1"));
-                (!interim).then_some(io::ErrorKind::BrokenPipe)
+                is_answer(self.buffers.input()).then_some(io::ErrorKind::BrokenPipe)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => Some(error.kind()),
@@ -242,7 +247,7 @@ impl Transport for Lane {
         Ok(())
     }
 
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         if !self.buffers.gathered().is_empty() {
             self.flush()?;
             if !self.buffers.input().is_empty() {
@@ -250,6 +255,16 @@ impl Transport for Lane {
             }
         }
         self.buffers.relax_output();
+        if timeout.reason == ureq::Timeout::Await100 {
+            // The host asked for a 100 that the server may never send: the body goes out without it then.
+            let wait_ms = i32::try_from(timeout.after.as_millis()).unwrap_or(i32::MAX);
+            if !os::wait_ready(&self.socket.stream, true, false, wait_ms)?.read {
+                return Err(ureq::Error::Timeout(timeout.reason));
+            }
+        }
+        if self.buffers.input().len() >= FRAMING_MOST && self.slot.as_ref().is_some_and(|slot| !slot.waits_for_head()) {
+            return Err(ureq::Error::Other("a line of the chunked framing does not end".into()));
+        }
         let wait = !self.socket.nonblocking.load(Ordering::Relaxed);
         let result = self.receive(wait);
         if self.stopped() {
@@ -290,12 +305,31 @@ impl Transport for Lane {
             slot.stop().let_go();
         }
         self.buffers.relax();
-        self.muted.is_none() && os::is_quiet(&self.socket.stream)
+        // Bytes that rustls has already read are no less unasked for than those that still lie in the socket.
+        let tls_is_quiet = self.tls.as_mut().is_none_or(|tls| {
+            tls.process_new_packets()
+                .is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
+        });
+        self.muted.is_none() && tls_is_quiet && os::is_quiet(&self.socket.stream)
     }
 
     fn is_tls(&self) -> bool {
         self.tls.is_some()
     }
+}
+
+/// Whether more than interim heads (100, 103) has come: an answer, or something that nobody can make sense of.
+fn is_answer(mut input: &[u8]) -> bool {
+    while let Some(code) = input.get(9..12) {
+        if !code.starts_with(b"1") {
+            return true;
+        }
+        match memchr::memmem::find(input, b"\r\n\r\n") {
+            Some(end) => input = &input[end + 4..],
+            None => return input.len() > EARLY_MOST,
+        }
+    }
+    false
 }
 
 /// ureq swallows every interim answer; the contract knows 100 to 103 and calls others a fault.

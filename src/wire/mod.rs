@@ -20,7 +20,7 @@ use std::sync::Arc;
 use ureq::http;
 
 pub use lane::Socket;
-pub use proxy::{NoProxy, Proxy, ProxyRules, ProxyScheme};
+pub use proxy::{NoProxy, Proxy, ProxyError, ProxyRules, ProxyScheme, check_port};
 pub use slot::{End, Slot, Times};
 pub use stop::{Deadline, Reason, Stop};
 pub use tls::{Roots, TlsFailure, TlsOptions, TlsSetup};

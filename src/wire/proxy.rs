@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use base64::Engine;
 use ureq::http::Uri;
+use ureq::http::uri::Authority;
 
 /// A proxy's answer to CONNECT is short; more is nonsense.
 const HEAD_MOST: usize = 16 * 1024;
@@ -51,6 +52,22 @@ impl fmt::Debug for Proxy {
     }
 }
 
+/// A proxy's URL cannot be used.
+#[derive(Debug)]
+pub struct ProxyError {
+    /// Goes on after its name.
+    pub why: String,
+    /// It is right, but not for this version.
+    pub is_unsupported: bool,
+}
+
+/// Whether a port that is given is one.
+pub fn check_port(authority: &Authority) -> Result<(), &'static str> {
+    let given =
+        authority.as_str().rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']') && !port.contains('@'));
+    if given && authority.port_u16().is_none_or(|port| port == 0) { Err("has a port that is none") } else { Ok(()) }
+}
+
 /// Why there is no tunnel.
 pub(super) struct TunnelError {
     /// Goes on after "the proxy host:port".
@@ -70,20 +87,22 @@ fn refused<T>(why: impl Into<String>) -> Result<T, TunnelError> {
 
 impl Proxy {
     /// A proxy by its URL. The error never repeats the URL: it may hold a password.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let uri: Uri = url.parse().map_err(|_| "is no URL".to_owned())?;
+    pub fn parse(url: &str) -> Result<Self, ProxyError> {
+        let mistake = |why: &str| ProxyError { why: why.to_owned(), is_unsupported: false };
+        let uri: Uri = url.parse().map_err(|_| mistake("is no URL like http://host:port"))?;
         let (scheme, default_port) = match uri.scheme_str() {
             Some("http") => (ProxyScheme::Http, 80),
             Some("socks5") => (ProxyScheme::Socks5, 1080),
             Some("socks5h") => (ProxyScheme::Socks5h, 1080),
-            Some(other) => return Err(format!("has the scheme {other:?}, but http, socks5 or socks5h is possible")),
-            None => return Err("has no scheme".to_owned()),
+            Some(other) => {
+                let why = format!("has the scheme {other:?}, but only http, socks5 and socks5h are built in");
+                return Err(ProxyError { why, is_unsupported: true });
+            }
+            None => return Err(mistake("has no scheme: write http://host:port")),
         };
-        let authority = uri.authority().ok_or("has no host")?;
-        if authority.host().is_empty() {
-            return Err("has no host".to_owned());
-        }
+        let authority = uri.authority().filter(|authority| !authority.host().is_empty());
+        let authority = authority.ok_or_else(|| mistake("has no host"))?;
+        check_port(authority).map_err(mistake)?;
         let address = Target { host: authority.host().to_owned(), port: authority.port_u16().unwrap_or(default_port) };
         let login = authority.as_str().rsplit_once('@').map(|(info, _)| {
             let (user, password) = info.split_once(':').unwrap_or((info, ""));
@@ -97,7 +116,9 @@ impl Proxy {
         let Some((user, password)) = &self.login else {
             return Vec::new();
         };
-        vec![password.clone(), base64(format!("{user}:{password}").as_bytes())]
+        // A name without a password is a token.
+        let word = if password.is_empty() { user } else { password };
+        vec![word.clone(), base64(format!("{user}:{password}").as_bytes())]
     }
 
     pub(super) fn address(&self) -> &Target {
@@ -301,8 +322,12 @@ mod tests {
         let proxy = Proxy::parse("socks5h://us%65r:p%40ss@proxy.test:1081").unwrap();
         assert_eq!(proxy.address.to_string(), "proxy.test:1081");
         assert_eq!(proxy.login, Some(("user".into(), "p@ss".into())));
-        assert_eq!(Proxy::parse("proxy.test").unwrap().address.port, 80);
-        assert!(Proxy::parse("https://u:secret@p").unwrap_err().contains("scheme"));
+        assert_eq!(Proxy::parse("http://proxy.test").unwrap().address.port, 80);
+        assert!(Proxy::parse("https://u:secret@p").unwrap_err().is_unsupported);
+        for wrong in ["proxy.test", "nonsense", "http://p:99999", "http://p:", "http://", ""] {
+            assert!(!Proxy::parse(wrong).unwrap_err().is_unsupported, "{wrong}");
+        }
+        assert_eq!(Proxy::parse("http://token@p").unwrap().secrets()[0], "token");
         assert!(!format!("{proxy:?}").contains("ss@"));
     }
 

@@ -76,7 +76,9 @@ impl Stop {
             return;
         }
         self.wake.notify_waiters();
-        if let Some(socket) = self.socket() {
+        // Under the lock: once the call has let go of the connection it may be another's.
+        let held = self.lock();
+        if let Some(socket) = held.upgrade() {
             socket.shut();
         }
     }

@@ -8,6 +8,7 @@ mod support;
 
 mod assembly;
 mod cancel;
+mod chunks;
 mod completeness;
 mod config;
 mod connections;
