@@ -65,11 +65,12 @@ pub fn excerpt(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
-    let mut end = limit;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &text[..end])
+    format!("{}…", &text[..text_end(text, limit)])
+}
+
+/// Where to cut a text so that no more than `limit` bytes are left and no character is cut.
+pub fn text_end(text: &str, limit: usize) -> usize {
+    (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 /// The candidate that is most like `word`, if one is like it at all.

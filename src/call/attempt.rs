@@ -15,7 +15,7 @@ use crate::deliver::EventKind;
 use crate::failure::Failure;
 use crate::provider;
 use crate::status::Status;
-use crate::text::{ZString, excerpt, lossy};
+use crate::text::{ZString, excerpt, lossy, text_end};
 use crate::wire::{Answer, End as Ending, Outgoing, Reason, Slot, Socket, WireError};
 
 /// The buffer of a read grows from here to there, once a read fills it.
@@ -181,7 +181,8 @@ impl Call<'_, '_> {
     fn refused(&self, body: String, slot: &Slot, partial: Option<Final>) -> Box<Failed> {
         let http_status = self.http_status;
         let in_answer = http_status < 400;
-        let body = excerpt(&self.mask(body), REFUSAL_MOST);
+        let mut body = self.mask(body);
+        body.truncate(text_end(&body, REFUSAL_MOST));
         let refusal = refusal::understand(if in_answer { 500 } else { http_status }, &body);
         let advice = advice(refusal.status);
         let how = if in_answer {
@@ -248,15 +249,8 @@ impl Call<'_, '_> {
                 Err(error) => (memchr::memchr(0, &buffer).unwrap_or(buffer.len()), Some(broken(error))),
             };
             let arrived = Instant::now();
-            let mut input = &buffer[..count];
-            while !input.is_empty() || last.is_none() {
-                match body.next(&mut input) {
-                    Ok(Step::More) => break,
-                    Ok(Step::Terminated) => return Stopped::Terminated,
-                    Ok(Step::Chunk) if !self.show_chunk(body, arrived) => return Stopped::Halted,
-                    Ok(Step::Chunk) => {}
-                    Err(fault) => return Stopped::Fault(fault),
-                }
+            if let Some(stopped) = self.take(body, &buffer[..count], arrived) {
+                return stopped;
             }
             if let Some(last) = last {
                 return last;
@@ -268,6 +262,19 @@ impl Call<'_, '_> {
             if body.counts_bytes() {
                 self.progress(arrived);
                 self.job.deadlines.enter(Phase::Idle, arrived);
+            }
+        }
+    }
+
+    /// Take in what was read, and show what came of it. What ended the answer, if something did.
+    fn take(&mut self, body: &mut Body, mut input: &[u8], arrived: Instant) -> Option<Stopped> {
+        loop {
+            match body.next(&mut input) {
+                Ok(Step::More) => return None,
+                Ok(Step::Terminated) => return Some(Stopped::Terminated),
+                Ok(Step::Chunk) if !self.show_chunk(body, arrived) => return Some(Stopped::Halted),
+                Ok(Step::Chunk) => {}
+                Err(fault) => return Some(Stopped::Fault(fault)),
             }
         }
     }

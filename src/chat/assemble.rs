@@ -208,7 +208,7 @@ impl Growing {
         if let Some(delta) = delta {
             self.add_delta(delta, words);
         }
-        if let Some(finish) = choice.finish.map(|raw| raw).filter(|raw| chunk::ends(raw)) {
+        if let Some(finish) = choice.finish.filter(|raw| chunk::ends(raw)) {
             let known = self.finish.get_or_insert_default();
             known.clear();
             known.push_str(finish);

@@ -186,7 +186,7 @@ impl ToolCall {
 
     /// Arguments come as pieces of a string; some servers give the object itself, which becomes its own text.
     fn add_arguments(&mut self, arguments: Option<Raw<'_>>) {
-        match arguments.map(|raw| raw) {
+        match arguments {
             None | Some("null") => {}
             Some(raw) => match json::inner(raw) {
                 Some(inner) => self.arguments.push_str(inner),
