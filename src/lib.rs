@@ -27,6 +27,7 @@ pub mod log;
 pub mod os;
 pub mod provider;
 pub mod secrets;
+pub mod section;
 pub mod sse;
 pub mod status;
 pub mod text;

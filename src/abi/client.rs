@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::guard::guard;
 use super::input::{self, Sized32};
+use super::result::{fail, put};
 use super::{HELIO_ERR_FORKED, HELIO_ERR_INTERNAL, HELIO_LOG_WARN, HELIO_OK, helio_error, helio_status};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -99,24 +100,24 @@ pub unsafe extern "C" fn helio_client_create(
     guard(HELIO_ERR_INTERNAL, || {
         // SAFETY: out-parameters are NULL or can be written, says the contract; so below.
         unsafe {
-            input::put(out_client, null_mut());
-            input::put(out_error, null_mut());
+            put(out_client, null_mut());
+            put(out_error, null_mut());
         }
         if out_client.is_null() {
             // SAFETY: as above.
             return unsafe {
-                input::fail(Failure::argument("out_client is NULL: there is no place for the client"), out_error)
+                fail(Failure::argument("out_client is NULL: there is no place for the client"), out_error)
             };
         }
         // SAFETY: `opts` is NULL or a struct of the size it says, and its pointers are what their comments say.
         match unsafe { create(opts) } {
             Ok(client) => {
                 // SAFETY: as above.
-                unsafe { input::put(out_client, Box::into_raw(Box::new(helio_client { client }))) };
+                unsafe { put(out_client, Box::into_raw(Box::new(helio_client { client }))) };
                 HELIO_OK
             }
             // SAFETY: as above.
-            Err(failure) => unsafe { input::fail(failure, out_error) },
+            Err(failure) => unsafe { fail(failure, out_error) },
         }
     })
 }

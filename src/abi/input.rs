@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use super::{HELIO_STRLEN, helio_status};
+use super::HELIO_STRLEN;
 use crate::failure::Failure;
 use crate::status::Status;
 
@@ -97,28 +97,4 @@ pub(super) unsafe fn bytes<'a>(text: *const c_char, len: usize, what: &str) -> R
 pub(super) unsafe fn text<'a>(text: *const c_char, len: usize, what: &str) -> Result<Option<&'a str>, Failure> {
     // SAFETY: the same contract.
     unsafe { bytes(text, len, what) }?.map(|bytes| crate::call::utf8(bytes, what)).transpose()
-}
-
-/// Write to where the host wants a result, if it wants one.
-///
-/// # Safety
-/// `out` is NULL or can be written.
-pub(super) unsafe fn put<T>(out: *mut T, value: T) {
-    if !out.is_null() {
-        // SAFETY: by the contract of this function.
-        unsafe { out.write(value) };
-    }
-}
-
-/// Hand a failure out, if the host wants to see it, and give its status.
-///
-/// # Safety
-/// `out` is NULL or can be written.
-pub(super) unsafe fn fail(failure: Failure, out: *mut *mut super::helio_error) -> helio_status {
-    let status = failure.status.into();
-    if !out.is_null() {
-        // SAFETY: by the contract of this function.
-        unsafe { put(out, super::result::boxed_error(failure)) };
-    }
-    status
 }

@@ -7,7 +7,7 @@ use super::client::{simply, with_client};
 use super::event::HostFunction;
 use super::guard::guard;
 use super::input::{self, Sized32};
-use super::result::{boxed_buffer, boxed_error};
+use super::result::{boxed_buffer, boxed_error, put};
 use super::{
     HELIO_ERR_INTERNAL, HELIO_STRLEN, helio_buffer, helio_client, helio_error, helio_event_fn, helio_request_id,
     helio_status,
@@ -104,8 +104,8 @@ pub unsafe extern "C" fn helio_complete(
     guard(HELIO_ERR_INTERNAL, || {
         // SAFETY: out-parameters are NULL or can be written, says the contract; so below.
         unsafe {
-            input::put(out_json, null_mut());
-            input::put(out_error, null_mut());
+            put(out_json, null_mut());
+            put(out_error, null_mut());
         }
         // SAFETY: the client is NULL or alive, the options NULL or of the size they say, the texts as long as they say.
         let Answered { status, data, failure } = unsafe {
@@ -116,10 +116,10 @@ pub unsafe extern "C" fn helio_complete(
         // SAFETY: as above.
         unsafe {
             if let Some(data) = data.filter(|_| !out_json.is_null()) {
-                input::put(out_json, boxed_buffer(data));
+                put(out_json, boxed_buffer(data));
             }
             if let Some(failure) = failure.filter(|_| !out_error.is_null()) {
-                input::put(out_error, boxed_error(failure));
+                put(out_error, boxed_error(failure));
             }
         }
         status.into()

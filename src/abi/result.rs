@@ -5,7 +5,6 @@ use std::ptr::null;
 
 use super::guard::guard;
 use super::helio_status;
-use super::input::put;
 use crate::failure::Failure;
 use crate::text::ZString;
 
@@ -48,6 +47,30 @@ pub(super) fn boxed_error(failure: Failure) -> *mut helio_error {
 
 pub(super) fn boxed_buffer(text: ZString) -> *mut helio_buffer {
     Box::into_raw(Box::new(helio_buffer { text }))
+}
+
+/// Write to where the host wants a result, if it wants one.
+///
+/// # Safety
+/// `out` is NULL or can be written.
+pub(super) unsafe fn put<T>(out: *mut T, value: T) {
+    if !out.is_null() {
+        // SAFETY: by the contract of this function.
+        unsafe { out.write(value) };
+    }
+}
+
+/// Hand a failure out, if the host wants to see it, and give its status.
+///
+/// # Safety
+/// `out` is NULL or can be written.
+pub(super) unsafe fn fail(failure: Failure, out: *mut *mut helio_error) -> helio_status {
+    let status = failure.status.into();
+    if !out.is_null() {
+        // SAFETY: by the contract of this function.
+        unsafe { put(out, boxed_error(failure)) };
+    }
+    status
 }
 
 /// The bytes of a buffer.

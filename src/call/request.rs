@@ -1,6 +1,6 @@
 //! The request body: checked once, sent as it came.
 
-use crate::chat::json;
+use crate::chat::{json, scan};
 use crate::failure::Failure;
 use crate::status::Status;
 
@@ -17,7 +17,7 @@ pub struct Facts {
 pub fn check(bytes: &[u8]) -> Result<Facts, Failure> {
     let text = utf8(bytes, "request body")?;
     let mut facts = Facts { streams: false, choices: 1 };
-    let read = json::members(text, |key, value| match key {
+    let read = scan::members(text, |key, value| match key {
         "stream" => facts.streams = value == "true",
         "n" => facts.choices = value.parse().unwrap_or(1),
         _ => {}

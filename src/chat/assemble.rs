@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::chunk::{self, CHOICES_MOST, Choice, Chunk};
 use super::json::{self, Raw};
 use super::merge::{Latest, Named, Pieces, write_key, write_member};
-use super::repeat::PADDING;
+use super::scan;
 use super::tools::{FunctionCall, ToolCalls};
 
 /// What a host sees of one chunk beside its bytes: text and reasoning of choice 0.
@@ -87,7 +87,7 @@ impl Assembly {
         }
         self.growing(choice).content.add_inner(inner);
         if let Some(padding) = padding {
-            self.others.tell_text(PADDING, padding);
+            self.others.tell_text(scan::PADDING, padding);
         }
     }
 
@@ -221,7 +221,7 @@ impl Growing {
 
     fn add_delta(&mut self, delta: Raw<'_>, mut words: Option<&mut Words>) {
         let mut reasoning = [""; 3];
-        let read = json::members(delta, |key, value| {
+        let read = scan::members(delta, |key, value| {
             let raw = value;
             match key {
                 "content" => self.content.add(raw, words.as_deref_mut().map(|words| &mut words.text)),
@@ -370,8 +370,8 @@ fn add_part(parts: &mut Vec<Value>, part: Value) {
 /// The readable text of `reasoning_details`, in the shapes that servers give it.
 pub(super) fn details_text(list: &str) -> String {
     let mut out = String::new();
-    json::elements(list, |detail| {
-        let texts = ["text", "thinking", "summary"].iter().filter_map(|name| json::member(detail, name));
+    scan::elements(list, |detail| {
+        let texts = ["text", "thinking", "summary"].iter().filter_map(|name| scan::member(detail, name));
         if let Some(inner) = texts.into_iter().find_map(|raw| json::inner(raw)) {
             json::unescape(inner, &mut out);
         }
@@ -394,7 +394,7 @@ impl Logprobs {
             return;
         }
         let lists = self.0.get_or_insert_default();
-        let _ = json::members(raw, |key, value| {
+        let _ = scan::members(raw, |key, value| {
             let elements = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
             match (lists.get_mut(key), elements) {
                 (None, Some(elements)) => lists.push(key, List::Elements(elements.to_owned())),

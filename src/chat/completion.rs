@@ -3,7 +3,7 @@
 use super::assemble::{Assembly, Words};
 use super::chunk::{self, CHOICES_MOST, Chunk};
 use super::json;
-use super::scan::Scanner;
+use super::scan::{self, Scanner};
 
 /// What one JSON answer turned out to be.
 pub enum Whole {
@@ -68,7 +68,7 @@ fn not_an_object(body: &str) -> Whole {
     let error = json::why_not(body);
     let mut has_error = false;
     let is_refusal = |element| Chunk::read(element).is_some_and(|chunk| chunk.error.is_some());
-    json::elements(body, |element| has_error |= is_refusal(element));
+    scan::elements(body, |element| has_error |= is_refusal(element));
     match has_error {
         true => Whole::Refused,
         false if error.is_eof() => Whole::Unfinished,

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use super::scan::Scanner;
-
 /// A value as it is written.
 pub type Raw<'a> = &'a str;
 
@@ -101,36 +99,6 @@ pub fn write_inner(out: &mut String, text: &str) {
     out.push_str(&text[from..]);
 }
 
-/// Show each member of the object that `text` is, its value as it is written. `None`: it is no object, or no JSON.
-#[inline]
-pub fn members<'a>(text: &'a str, mut visit: impl FnMut(&'a str, Raw<'a>)) -> Option<()> {
-    let mut scanner = Scanner::new(text);
-    scanner.object(|name, scanner| {
-        visit(name, scanner.value()?);
-        Some(())
-    })?;
-    scanner.is_at_end().then_some(())
-}
-
-/// Show each element of the array that `text` is, as it is written. `None`: it is no array, or no JSON.
-pub fn elements<'a>(text: &'a str, mut visit: impl FnMut(Raw<'a>)) -> Option<()> {
-    Scanner::new(text).array(|scanner| {
-        visit(scanner.value()?);
-        Some(())
-    })
-}
-
-/// The value of one member of an object.
-pub fn member<'a>(object: &'a str, name: &str) -> Option<Raw<'a>> {
-    let mut found = None;
-    members(object, |key, value| {
-        if key == name {
-            found = Some(value);
-        }
-    })?;
-    found
-}
-
 /// Why a text is not what it should be, in serde_json's words.
 pub fn why_not(text: &str) -> serde_json::Error {
     match serde_json::from_str::<IgnoredAny>(text) {
@@ -176,16 +144,5 @@ mod tests {
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
             assert_eq!(super::text(&written).unwrap(), text);
         }
-    }
-
-    #[test]
-    fn members_are_shown_as_they_are_written() {
-        let mut seen = Vec::new();
-        members("{\"n\":1e400, \"s\" : \"\\n\" }", |key, value| seen.push((key, value))).unwrap();
-        assert_eq!(seen, [("n", "1e400"), ("s", "\"\\n\"")]);
-        assert!(members("[1]", |_, _| ()).is_none());
-        assert!(members("{} x", |_, _| ()).is_none());
-        assert_eq!(member("{\"a\":1,\"b\":2.50}", "b"), Some("2.50"));
-        assert_eq!(why_not("[1]").to_string(), "another kind of value was expected");
     }
 }

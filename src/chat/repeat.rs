@@ -6,10 +6,7 @@ use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::json;
-use super::scan;
-
-/// The member that carries OpenAI's padding.
-pub const PADDING: &str = "obfuscation";
+use super::scan::{self, PADDING};
 
 /// Where the content lies in a chunk that says nothing else new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +27,7 @@ impl Pattern {
             return None;
         }
         let (mut content, mut only) = (None, true);
-        json::members(choice.delta?, |name, value| match name {
+        scan::members(choice.delta?, |name, value| match name {
             "content" if content.is_none() => content = json::inner(value),
             "role" => {}
             _ => only &= json::is_null(value),

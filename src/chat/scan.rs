@@ -221,6 +221,9 @@ pub fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// OpenAI's padding, which hides how long a word is.
+pub const PADDING: &str = "obfuscation";
+
 /// The names that the library looks for.
 const KNOWN: [&str; 31] = [
     "id",
@@ -253,7 +256,7 @@ const KNOWN: [&str; 31] = [
     "summary",
     "stream",
     "n",
-    super::repeat::PADDING,
+    PADDING,
 ];
 
 /// A name that is written with escapes: the known one that it stands for, else as it is written.
@@ -288,6 +291,36 @@ fn number(bytes: &[u8]) -> Option<usize> {
         }
     }
     Some(at)
+}
+
+/// Show each member of the object that `text` is, its value as it is written. `None`: it is no object, or no JSON.
+#[inline]
+pub fn members<'a>(text: &'a str, mut visit: impl FnMut(&'a str, &'a str)) -> Option<()> {
+    let mut scanner = Scanner::new(text);
+    scanner.object(|name, scanner| {
+        visit(name, scanner.value()?);
+        Some(())
+    })?;
+    scanner.is_at_end().then_some(())
+}
+
+/// Show each element of the array that `text` is, as it is written. `None`: it is no array, or no JSON.
+pub fn elements<'a>(text: &'a str, mut visit: impl FnMut(&'a str)) -> Option<()> {
+    Scanner::new(text).array(|scanner| {
+        visit(scanner.value()?);
+        Some(())
+    })
+}
+
+/// The value of one member of an object.
+pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    members(object, |key, value| {
+        if key == name {
+            found = Some(value);
+        }
+    })?;
+    found
 }
 
 #[cfg(test)]
@@ -357,5 +390,15 @@ mod tests {
         assert_eq!(read, Some(()));
         assert_eq!(seen, ["1", "\"a\"", "{}"]);
         assert!(Scanner::new("[1,]").array(|scanner| scanner.value().map(drop)).is_none());
+    }
+
+    #[test]
+    fn members_are_shown_as_they_are_written() {
+        let mut seen = Vec::new();
+        members("{\"n\":1e400, \"s\" : \"\\n\" }", |key, value| seen.push((key, value))).unwrap();
+        assert_eq!(seen, [("n", "1e400"), ("s", "\"\\n\"")]);
+        assert!(members("[1]", |_, _| ()).is_none());
+        assert!(members("{} x", |_, _| ()).is_none());
+        assert_eq!(member("{\"a\":1,\"b\":2.50}", "b"), Some("2.50"));
     }
 }

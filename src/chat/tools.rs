@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::chunk::Others;
 use super::json::{self, Raw};
 use super::merge::{Latest, write_key};
+use super::scan;
 
 /// The calls of one message.
 #[derive(Default)]
@@ -56,7 +57,7 @@ fn said<'a>(raw: Raw<'a>) -> &'a str {
 impl<'a> Fragment<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let mut fragment = Fragment::default();
-        json::members(text, |key, value| match key {
+        scan::members(text, |key, value| match key {
             "index" => fragment.index = value.parse().ok(),
             "id" => fragment.id = said(value),
             "type" => fragment.kind = said(value),
@@ -71,7 +72,7 @@ impl<'a> Fragment<'a> {
 impl<'a> Function<'a> {
     fn read(text: &'a str, custom: bool) -> Option<Self> {
         let mut function = Function { custom, ..Function::default() };
-        json::members(text, |key, value| match key {
+        scan::members(text, |key, value| match key {
             "name" => function.name = said(value),
             "arguments" if !custom => function.arguments = Some(value),
             "input" if custom => function.arguments = Some(value),
@@ -89,7 +90,7 @@ impl ToolCalls {
 
     /// Add the fragments of one delta's `tool_calls`.
     pub fn add(&mut self, list: &str) {
-        json::elements(list, |element| {
+        scan::elements(list, |element| {
             if let Some(fragment) = Fragment::read(element) {
                 let place = self.place_of(&fragment);
                 self.calls[place].add(&fragment);

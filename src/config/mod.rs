@@ -4,7 +4,6 @@
 //! change for one request: a merge patch on the client's own JSON, read again from the beginning, so that there is
 //! one way to read a setting and one place where it has its default.
 
-mod section;
 mod settings;
 
 use std::sync::Arc;
@@ -14,11 +13,11 @@ use ureq::http::Uri;
 
 use crate::failure::Failure;
 use crate::provider::helicone;
+use crate::section::Section;
 use crate::status::Status;
 use crate::wire::{NoProxy, Proxy, ProxyError, ProxyRules, Roots, TlsOptions, check_port};
 
-pub use section::Section;
-pub use settings::{Limits, Retry, Settings, Timeouts, header_value};
+pub use settings::{Limits, Retry, Settings, Timeouts};
 
 const KEYS: &[&str] = &[
     "base_url", "api_key", "headers", "helicone", "timeouts", "retry", "limits", "tls", "proxy", "no_proxy", "validate",

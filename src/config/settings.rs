@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+use ureq::http::{HeaderMap, HeaderName};
 
-use super::Section;
 use crate::failure::Failure;
 use crate::provider::helicone;
 use crate::secrets::Secrets;
+use crate::section::{Section, header_value};
 use crate::status::Status;
 
 pub(super) const LIMITS: &[&str] = &[
@@ -124,11 +124,6 @@ fn headers(root: &Section<'_>) -> Result<HeaderMap, Failure> {
         }
     }
     Ok(headers)
-}
-
-/// A text as a header value; no value can end its line and begin another header.
-pub fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
-    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "holds a line break or another control character")
 }
 
 fn timeouts(root: &Section<'_>) -> Result<Timeouts, Failure> {

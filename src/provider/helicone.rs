@@ -3,8 +3,8 @@
 use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName};
 
-use crate::config::Section;
 use crate::failure::Failure;
+use crate::section::{Section, header_value};
 
 /// The gateway.
 pub const BASE_URL: &str = "https://ai-gateway.helicone.ai/v1";
@@ -153,7 +153,7 @@ impl Headers {
     fn set(&mut self, section: &Section<'_>, key: &str, name: &str, text: &str) -> Result<(), Failure> {
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| section.mistake(key, "cannot stand in a header's name"))?;
-        let value = crate::config::header_value(text).map_err(|why| section.mistake(key, why))?;
+        let value = header_value(text).map_err(|why| section.mistake(key, why))?;
         self.0.insert(name, value);
         Ok(())
     }

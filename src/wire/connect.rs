@@ -11,10 +11,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
-use super::lane::{Lane, Socket};
+use super::lane::Lane;
 use super::names::Names;
 use super::proxy::{Proxy, Target};
 use super::slot::{self, Slot, Times};
+use super::socket::Socket;
 use super::stop::Reason;
 use super::{WireError, WireOptions, tls};
 use crate::status::Status;

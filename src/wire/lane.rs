@@ -8,49 +8,15 @@
 //! end. So every end is held against the brake before it is believed.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::ClientConnection;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::buffers::{Elastic, OUTPUT_MOST};
 use super::slot::{self, End, Slot};
+use super::socket::Socket;
 use crate::os;
-
-/// The part of a connection that others may touch while it is read.
-#[derive(Debug)]
-pub struct Socket {
-    stream: TcpStream,
-    nonblocking: AtomicBool,
-}
-
-impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
-        Arc::new(Socket { stream, nonblocking: AtomicBool::new(false) })
-    }
-
-    pub(super) fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
-    /// End every read and write, now and later.
-    pub fn shut(&self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
-    }
-
-    /// Whether reads answer `WouldBlock` instead of waiting.
-    pub fn set_nonblocking(&self, yes: bool) {
-        self.nonblocking.store(yes, Ordering::Relaxed);
-    }
-
-    /// Wait until something can be read, at most so long.
-    #[cfg(test)]
-    pub fn wait_readable(&self, timeout_ms: u16) -> bool {
-        os::wait_ready(&self.stream, true, false, i32::from(timeout_ms)).is_ok_and(|ready| ready.read)
-    }
-}
 
 /// The socket's bytes, counted.
 struct Raw<'a> {
@@ -61,7 +27,7 @@ struct Raw<'a> {
 
 impl Read for Raw<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = os::receive(&self.socket.stream, buffer, self.wait)?;
+        let count = os::receive(self.socket.stream(), buffer, self.wait)?;
         if let Some(slot) = self.slot {
             slot.count_received(count);
         }
@@ -71,10 +37,10 @@ impl Read for Raw<'_> {
 
 impl Write for Raw<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = match os::send_some(&self.socket.stream, bytes) {
+        let count = match os::send_some(self.socket.stream(), bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait => {
-                os::wait_ready(&self.socket.stream, false, true, -1)?;
-                os::send_some(&self.socket.stream, bytes)?
+                os::wait_ready(self.socket.stream(), false, true, -1)?;
+                os::send_some(self.socket.stream(), bytes)?
             }
             other => other?,
         };
@@ -151,7 +117,7 @@ impl Lane {
                 Ok(true) => break,
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if os::wait_ready(&self.socket.stream, true, true, -1)?.read {
+                    if os::wait_ready(self.socket.stream(), true, true, -1)?.read {
                         self.look_for_an_early_answer();
                     }
                 }
@@ -258,14 +224,14 @@ impl Transport for Lane {
         if timeout.reason == ureq::Timeout::Await100 {
             // The host asked for a 100 that the server may never send: the body goes out without it then.
             let wait_ms = i32::try_from(timeout.after.as_millis()).unwrap_or(i32::MAX);
-            if !os::wait_ready(&self.socket.stream, true, false, wait_ms)?.read {
+            if !os::wait_ready(self.socket.stream(), true, false, wait_ms)?.read {
                 return Err(ureq::Error::Timeout(timeout.reason));
             }
         }
         if self.buffers.input().len() >= FRAMING_MOST && self.slot.as_ref().is_some_and(|slot| !slot.waits_for_head()) {
             return Err(ureq::Error::Other("a line of the chunked framing does not end".into()));
         }
-        let wait = !self.socket.nonblocking.load(Ordering::Relaxed);
+        let wait = !self.socket.is_nonblocking();
         let result = self.receive(wait);
         if self.stopped() {
             return Err(io::Error::other("the call was stopped").into());
@@ -310,7 +276,7 @@ impl Transport for Lane {
             tls.process_new_packets()
                 .is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
         });
-        self.muted.is_none() && tls_is_quiet && os::is_quiet(&self.socket.stream)
+        self.muted.is_none() && tls_is_quiet && os::is_quiet(self.socket.stream())
     }
 
     fn is_tls(&self) -> bool {

@@ -10,6 +10,7 @@ mod lane;
 mod names;
 mod proxy;
 mod slot;
+mod socket;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -19,9 +20,9 @@ use std::sync::Arc;
 
 use ureq::http;
 
-pub use lane::Socket;
 pub use proxy::{NoProxy, Proxy, ProxyError, ProxyRules, ProxyScheme, check_port};
 pub use slot::{End, Slot, Times};
+pub use socket::Socket;
 pub use stop::{Deadline, Reason, Stop};
 pub use tls::{Roots, TlsFailure, TlsOptions, TlsSetup};
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
 
-use super::lane::Socket;
+use super::socket::Socket;
 
 /// Which deadline passed; the names are those of the config and of `helio_error_code`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,8 +2,15 @@
 
 use serde_json::{Map, Value};
 
+use ureq::http::HeaderValue;
+
 use crate::failure::Failure;
 use crate::text::{excerpt, nearest};
+
+/// A text as a header value; no value can end its line and begin another header.
+pub fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "holds a line break or another control character")
+}
 
 /// One object of the config, and where it lies.
 pub struct Section<'a> {
