@@ -3,6 +3,7 @@
 //! A [`Call`] runs on the thread that it is given. It asks the provider what to send, lets the wire carry it, and
 //! the chat room say what came back; it alone decides whether to try again, and how it all ended.
 
+mod answer;
 mod attempt;
 mod deadline;
 mod report;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use attempt::Tail;
+pub use answer::Tail;
 pub use deadline::{Deadlines, Keeper, Phase};
 pub use request::{Facts, check, utf8};
 

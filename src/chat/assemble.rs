@@ -1,11 +1,11 @@
 //! Chunks into one completion, as if the server had not streamed. Strings are joined as they are written and read
 //! once at the end; numbers keep their digits; what is unknown is kept at its place.
 
-use serde_json::Value;
-
 use super::chunk::{self, CHOICES_MOST, Choice, Chunk};
+use super::content::{Content, details_text};
 use super::json::{self, Raw};
-use super::merge::{Latest, Named, Pieces, write_key, write_member};
+use super::logprobs::Logprobs;
+use super::merge::{Latest, Pieces, write_key, write_member};
 use super::scan;
 use super::tools::{FunctionCall, ToolCalls};
 
@@ -273,170 +273,10 @@ impl Growing {
     }
 }
 
-/// `content`: nothing, a string, or a list of parts.
-#[derive(Default)]
-enum Content {
-    #[default]
-    Nothing,
-    Text(String), // the inside of a JSON string
-    Parts(Vec<Value>),
-}
-
-impl Content {
-    fn add(&mut self, raw: &str, text: Option<&mut String>) {
-        if let Some(inner) = json::inner(raw) {
-            if let Some(text) = text {
-                json::unescape(inner, text);
-            }
-            self.add_inner(inner);
-        } else if let Ok(Value::Array(more)) = serde_json::from_str::<Value>(raw) {
-            if let Some(text) = text {
-                more.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default()));
-            }
-            let mut parts = match std::mem::take(self) {
-                Content::Nothing => Vec::new(),
-                Content::Text(inner) if inner.is_empty() => Vec::new(),
-                Content::Text(inner) => vec![text_part(&inner)],
-                Content::Parts(parts) => parts,
-            };
-            more.into_iter().for_each(|part| add_part(&mut parts, part));
-            *self = Content::Parts(parts);
-        }
-    }
-
-    /// The inside of a string.
-    fn add_inner(&mut self, inner: &str) {
-        match self {
-            Content::Nothing => *self = Content::Text(inner.to_owned()),
-            Content::Text(known) => known.push_str(inner),
-            Content::Parts(parts) => add_part(parts, text_part(inner)),
-        }
-    }
-
-    fn read(&self, text: &mut String) {
-        match self {
-            Content::Nothing => {}
-            Content::Text(inner) => json::unescape(inner, text),
-            Content::Parts(parts) => parts.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default())),
-        }
-    }
-
-    fn write(&self, out: &mut String) {
-        match self {
-            Content::Nothing => out.push_str("null"),
-            Content::Text(inner) => {
-                out.push('"');
-                out.push_str(inner);
-                out.push('"');
-            }
-            Content::Parts(parts) => {
-                out.push('[');
-                for (place, part) in parts.iter().enumerate() {
-                    if place > 0 {
-                        out.push(',');
-                    }
-                    out.push_str(&part.to_string());
-                }
-                out.push(']');
-            }
-        }
-    }
-}
-
-fn text_part(inner: &str) -> Value {
-    let mut text = String::new();
-    json::unescape(inner, &mut text);
-    serde_json::json!({"type": "text", "text": text})
-}
-
-/// The text of a text part.
-pub(super) fn part_text(part: &Value) -> Option<&str> {
-    (part.get("type")? == "text").then(|| part.get("text")?.as_str())?
-}
-
-/// Text behind text is one part.
-fn add_part(parts: &mut Vec<Value>, part: Value) {
-    let plain = |part: &Value| part_text(part).is_some() && part.as_object().is_some_and(|members| members.len() == 2);
-    match parts.last_mut() {
-        Some(last) if plain(last) && plain(&part) => {
-            if let (Some(Value::String(text)), Some(more)) = (last.get_mut("text"), part_text(&part)) {
-                text.push_str(more);
-            }
-        }
-        _ => parts.push(part),
-    }
-}
-
-/// The readable text of `reasoning_details`, in the shapes that servers give it.
-pub(super) fn details_text(list: &str) -> String {
-    let mut out = String::new();
-    scan::elements(list, |detail| {
-        let texts = ["text", "thinking", "summary"].iter().filter_map(|name| scan::member(detail, name));
-        if let Some(inner) = texts.into_iter().find_map(|raw| json::inner(raw)) {
-            json::unescape(inner, &mut out);
-        }
-    });
-    out
-}
-
-/// `logprobs`: its lists grow, as they are written.
-#[derive(Default)]
-struct Logprobs(Option<Named<List>>);
-
-enum List {
-    Elements(String),
-    Other(String),
-}
-
-impl Logprobs {
-    fn add(&mut self, raw: &str) {
-        if !raw.starts_with('{') {
-            return;
-        }
-        let lists = self.0.get_or_insert_default();
-        let _ = scan::members(raw, |key, value| {
-            let elements = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
-            match (lists.get_mut(key), elements) {
-                (None, Some(elements)) => lists.push(key, List::Elements(elements.to_owned())),
-                (None, None) => lists.push(key, List::Other(value.to_owned())),
-                (Some(List::Elements(all)), Some(elements)) => {
-                    if !all.is_empty() && !elements.is_empty() {
-                        all.push(',');
-                    }
-                    all.push_str(elements);
-                }
-                (Some(list), Some(elements)) => *list = List::Elements(elements.to_owned()),
-                (Some(_), None) if json::is_null(value) => {}
-                (Some(list), None) => *list = List::Other(value.to_owned()),
-            }
-        });
-    }
-
-    fn write(&self, out: &mut String) {
-        let Some(lists) = &self.0 else {
-            return out.push_str("null");
-        };
-        out.push('{');
-        for (place, (key, list)) in lists.iter().enumerate() {
-            if place > 0 {
-                out.push(',');
-            }
-            out.push_str(&format!("\"{key}\":"));
-            match list {
-                List::Elements(elements) => {
-                    out.push('[');
-                    out.push_str(elements);
-                    out.push(']');
-                }
-                List::Other(raw) => out.push_str(raw),
-            }
-        }
-        out.push('}');
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn assembled(chunks: &[&str]) -> (Value, Words) {

@@ -378,7 +378,7 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         let mut running = self.0.running();
         *running -= 1;
-        if *running <= 1 {
+        if *running <= 1 && self.0.winding_up.load(Ordering::SeqCst) {
             self.0.all_returned.notify_all();
         }
     }

@@ -265,18 +265,17 @@ impl Transport for Lane {
         }
     }
 
-    /// ureq asks before it puts a connection back, and again before it takes it out.
+    /// ureq asks before it puts a connection back, and again before it takes it out. The socket is looked at the
+    /// second time: what counts is how it is when it is used.
     fn is_open(&mut self) -> bool {
-        if let Some(slot) = self.slot.take() {
-            slot.stop().let_go();
-        }
+        let goes_back = self.slot.take().inspect(|slot| slot.stop().let_go()).is_some();
         self.buffers.relax();
         // Bytes that rustls has already read are no less unasked for than those that still lie in the socket.
         let tls_is_quiet = self.tls.as_mut().is_none_or(|tls| {
-            tls.process_new_packets()
-                .is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
+            let state = tls.process_new_packets();
+            state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
         });
-        self.muted.is_none() && tls_is_quiet && os::is_quiet(self.socket.stream())
+        self.muted.is_none() && tls_is_quiet && (goes_back || os::is_quiet(self.socket.stream()))
     }
 
     fn is_tls(&self) -> bool {

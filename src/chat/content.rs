@@ -1,0 +1,114 @@
+//! What a choice says: its content, in the forms that servers give it, and the text in its reasoning details.
+
+use serde_json::Value;
+
+use super::{json, scan};
+
+/// `content`: nothing, a string, or a list of parts.
+#[derive(Default)]
+pub(super) enum Content {
+    #[default]
+    Nothing,
+    Text(String), // the inside of a JSON string
+    Parts(Vec<Value>),
+}
+
+impl Content {
+    /// A piece has come; the text in it is appended to `text`.
+    pub fn add(&mut self, raw: &str, text: Option<&mut String>) {
+        if let Some(inner) = json::inner(raw) {
+            if let Some(text) = text {
+                json::unescape(inner, text);
+            }
+            self.add_inner(inner);
+        } else if let Ok(Value::Array(more)) = serde_json::from_str::<Value>(raw) {
+            if let Some(text) = text {
+                more.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default()));
+            }
+            let mut parts = match std::mem::take(self) {
+                Content::Nothing => Vec::new(),
+                Content::Text(inner) if inner.is_empty() => Vec::new(),
+                Content::Text(inner) => vec![text_part(&inner)],
+                Content::Parts(parts) => parts,
+            };
+            more.into_iter().for_each(|part| add_part(&mut parts, part));
+            *self = Content::Parts(parts);
+        }
+    }
+
+    /// A string has come, whose inside this is.
+    pub fn add_inner(&mut self, inner: &str) {
+        match self {
+            Content::Nothing => *self = Content::Text(inner.to_owned()),
+            Content::Text(known) => known.push_str(inner),
+            Content::Parts(parts) => add_part(parts, text_part(inner)),
+        }
+    }
+
+    /// Append all of its text.
+    pub fn read(&self, text: &mut String) {
+        match self {
+            Content::Nothing => {}
+            Content::Text(inner) => json::unescape(inner, text),
+            Content::Parts(parts) => parts.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default())),
+        }
+    }
+
+    /// Append it as JSON.
+    pub fn write(&self, out: &mut String) {
+        match self {
+            Content::Nothing => out.push_str("null"),
+            Content::Text(inner) => {
+                out.push('"');
+                out.push_str(inner);
+                out.push('"');
+            }
+            Content::Parts(parts) => {
+                out.push('[');
+                for (place, part) in parts.iter().enumerate() {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    out.push_str(&part.to_string());
+                }
+                out.push(']');
+            }
+        }
+    }
+}
+
+fn text_part(inner: &str) -> Value {
+    let mut text = String::new();
+    json::unescape(inner, &mut text);
+    serde_json::json!({"type": "text", "text": text})
+}
+
+/// The text of a text part.
+pub(super) fn part_text(part: &Value) -> Option<&str> {
+    (part.get("type")? == "text").then(|| part.get("text")?.as_str())?
+}
+
+/// Text behind text is one part.
+fn add_part(parts: &mut Vec<Value>, part: Value) {
+    let plain = |part: &Value| part_text(part).is_some() && part.as_object().is_some_and(|members| members.len() == 2);
+    match parts.last_mut() {
+        Some(last) if plain(last) && plain(&part) => {
+            if let (Some(Value::String(text)), Some(more)) = (last.get_mut("text"), part_text(&part)) {
+                text.push_str(more);
+            }
+        }
+        _ => parts.push(part),
+    }
+}
+
+/// The readable text of `reasoning_details`, in the shapes that servers give it.
+pub(super) fn details_text(list: &str) -> String {
+    let mut out = String::new();
+    scan::elements(list, |detail| {
+        let texts = ["text", "thinking", "summary"].iter().filter_map(|name| scan::member(detail, name));
+        if let Some(inner) = texts.into_iter().find_map(|raw| json::inner(raw)) {
+            json::unescape(inner, &mut out);
+        }
+    });
+    out
+}

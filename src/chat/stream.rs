@@ -1,0 +1,227 @@
+//! The stream form of a body: events into chunks, and chunks into a completion.
+
+use super::assemble::{Assembly, Words};
+use super::chunk::{CHOICES_MOST, Chunk};
+use super::json;
+use super::repeat::Pattern;
+use crate::sse::{Events, Kind, TooLarge};
+use crate::text::{ZString, lossy};
+
+/// What came out of the bytes so far.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Nothing yet: more bytes are needed.
+    More,
+    /// A chunk: see [`Body::chunk`] and [`Body::words`].
+    Chunk,
+    /// `[DONE]`.
+    Terminated,
+}
+
+/// Why the answer cannot be had.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The server says so inside its answer: the body of its error.
+    Refused(String),
+    /// It is not what the protocol says: why, and the bytes in question.
+    Strange(String, String),
+    /// A limit was passed: its name in the config.
+    TooLarge(&'static str),
+}
+
+/// The end of an answer, or what had come of it.
+pub struct Final {
+    /// One `chat.completion`.
+    pub data: ZString,
+    /// What its choice 0 says.
+    pub words: Words,
+    /// The model, as it is written.
+    pub model: Option<String>,
+    /// The usage, as it is written.
+    pub usage: Option<String>,
+}
+
+/// The events of one body, read by read.
+pub(super) struct Stream {
+    events: Events,
+    unread: Vec<u8>, // the bytes that decided the form, from `unread_from` on
+    unread_from: usize,
+    data: Vec<u8>,
+    chunk: ZString,
+    pattern: Option<Pattern>, // of that chunk
+    words: Words,
+    assembly: Assembly,
+    chunks: u64,
+    terminated: bool,
+}
+
+impl Stream {
+    /// No event may be larger than `limit` bytes; `unread` are those that have come already.
+    pub fn new(limit: usize, unread: Vec<u8>) -> Self {
+        Stream {
+            events: Events::new(limit),
+            unread,
+            unread_from: 0,
+            data: Vec::new(),
+            chunk: ZString::default(),
+            pattern: None,
+            words: Words::default(),
+            assembly: Assembly::default(),
+            chunks: 0,
+            terminated: false,
+        }
+    }
+
+    /// The chunk that was read last.
+    pub fn chunk(&self) -> &ZString {
+        &self.chunk
+    }
+
+    /// What choice 0 of that chunk says.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// How many chunks came.
+    pub fn chunks(&self) -> u64 {
+        self.chunks
+    }
+
+    /// Whether `[DONE]` was seen.
+    pub fn terminated(&self) -> bool {
+        self.terminated
+    }
+
+    /// What the chunks add up to so far.
+    pub fn assembly(&self) -> &Assembly {
+        &self.assembly
+    }
+
+    /// Take what is needed off the front of `input`, and say what came of it.
+    pub fn next(&mut self, input: &mut &[u8], wants_words: bool) -> Result<Step, Fault> {
+        if !self.unread.is_empty() {
+            // The bytes that decided the form come first; `input` is empty then.
+            let unread = std::mem::take(&mut self.unread);
+            let mut rest = &unread[self.unread_from..];
+            let step = self.read(&mut rest, wants_words);
+            if !rest.is_empty() {
+                self.unread_from = unread.len() - rest.len();
+                self.unread = unread;
+            }
+            return step;
+        }
+        self.read(input, wants_words)
+    }
+
+    fn read(&mut self, input: &mut &[u8], wants_words: bool) -> Result<Step, Fault> {
+        while !self.terminated {
+            let found =
+                self.events.next(input, &mut self.data).map_err(|TooLarge| Fault::TooLarge("max_event_bytes"))?;
+            let Some(kind) = found else {
+                return Ok(Step::More);
+            };
+            if let Some(step) = self.take_event(kind, wants_words)? {
+                return Ok(step);
+            }
+        }
+        *input = &[];
+        Ok(Step::Terminated)
+    }
+
+    /// The event that was not ended by a blank line: taken if it is whole, for what is cut short is no JSON.
+    pub fn rest(&mut self, wants_words: bool) -> Result<Step, Fault> {
+        if self.terminated {
+            return Ok(Step::More);
+        }
+        let Some(kind) = self.events.rest(&mut self.data) else {
+            return Ok(Step::More);
+        };
+        let text = String::from_utf8_lossy(&self.data);
+        let is_whole = text.trim_end().ends_with("[DONE]") || Chunk::read(text.trim()).is_some();
+        if !is_whole {
+            return Ok(Step::More);
+        }
+        Ok(self.take_event(kind, wants_words)?.unwrap_or(Step::More))
+    }
+
+    /// One event, its data in `self.data`; what the host should hear of it.
+    fn take_event(&mut self, kind: Kind, wants_words: bool) -> Result<Option<Step>, Fault> {
+        let mut text = lossy(std::mem::take(&mut self.data));
+        // A server that forgot the blank line before [DONE].
+        if let Some(before) = text.trim_end().strip_suffix("\n[DONE]") {
+            text.truncate(before.len());
+            self.terminated = true;
+        }
+        let meant = text.trim();
+        if meant == "[DONE]" {
+            self.terminated = true;
+        }
+        if meant.is_empty() || meant == "\"\"" || meant.starts_with(':') || meant == "[DONE]" {
+            self.data = text.into_bytes();
+            return Ok(self.terminated.then_some(Step::Terminated));
+        }
+        if kind == Kind::Error {
+            return Err(Fault::Refused(meant.to_owned()));
+        }
+        let alike = match &mut self.pattern {
+            Some(pattern) if kind == Kind::Message && meant.len() == text.len() => {
+                pattern.follow(self.chunk.as_str(), meant).map(|said| (pattern.choice, said))
+            }
+            _ => None,
+        };
+        match alike {
+            Some((choice, (inner, padding))) => {
+                self.assembly.add_content(choice, inner, padding, wants_words.then_some(&mut self.words));
+            }
+            None => {
+                self.take_chunk(kind, meant, wants_words)?;
+                if meant.len() != text.len() {
+                    self.pattern = None;
+                }
+            }
+        }
+        self.chunks += 1;
+        // The buffer of the chunk before is used again for the next event.
+        let before = std::mem::replace(&mut self.chunk, ZString::from(text));
+        self.data = before.into_string().into_bytes();
+        Ok(Some(Step::Chunk))
+    }
+
+    fn take_chunk(&mut self, kind: Kind, text: &str, wants_words: bool) -> Result<(), Fault> {
+        let chunk = Chunk::read(text).ok_or_else(|| {
+            let why = if json::is_valid(text) { "an event is no JSON object" } else { "an event is no JSON" };
+            Fault::Strange(why.to_owned(), text.to_owned())
+        })?;
+        if chunk.error.is_some() {
+            return Err(Fault::Refused(text.to_owned()));
+        }
+        if kind == Kind::Bare {
+            let why = "JSON stands in the stream outside of an event";
+            return Err(Fault::Strange(why.to_owned(), text.to_owned()));
+        }
+        self.assembly.add(&chunk, wants_words.then_some(&mut self.words));
+        self.pattern = Pattern::of(text, &chunk);
+        if self.assembly.has_too_many_choices() {
+            return Err(Fault::Strange(format!("it has more than {CHOICES_MOST} choices"), String::new()));
+        }
+        match chunk.gave_up() {
+            true => Err(Fault::Refused(text.to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// What the chunks add up to, as the end of the answer.
+    pub fn take_final(&mut self) -> Final {
+        let mut data = String::new();
+        self.assembly.write(&mut data, new_call_id);
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let (model, usage) = (owned(self.assembly.model()), owned(self.assembly.usage()));
+        Final { data: data.into(), words: self.assembly.words(), model, usage }
+    }
+}
+
+/// An id for a tool call that the server gave none: unlike every other.
+fn new_call_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("call_{:016x}", RandomState::new().hash_one(std::time::Instant::now()))
+}
