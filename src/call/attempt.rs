@@ -29,11 +29,10 @@ impl Call<'_, '_> {
     /// Send once and read what comes. `fresh`: on a new connection.
     pub(super) fn attempt(&mut self, fresh: bool) -> (Outcome, Option<Tail>) {
         self.http_status = 0;
+        (self.report.head, self.report.first_event, self.report.last_event) = (None, None, None);
         self.job.deadlines.enter(Phase::Connect, Instant::now());
         if self.job.stop.reason().is_some() {
-            let stopped = self.stopped(None);
-            self.record(stopped.failure.status, false);
-            return (Err(stopped), None);
+            return (Err(self.stopped(None)), None); // nothing was tried
         }
         let deadlines = self.job.deadlines.clone();
         let on_connected = Box::new(move || deadlines.enter(Phase::FirstEvent, Instant::now()));

@@ -101,6 +101,13 @@ impl End {
         }
     }
 
+    /// A call whose end a fault of ours has swallowed.
+    pub fn lost(failure: Failure, request: u64, total: Duration) -> Self {
+        let report = Report { request, ..Report::default() };
+        let report = report.write(failure.status, None, total, |text| text);
+        End::failed(Failure { report: Some(report), ..failure })
+    }
+
     /// Show the end to the host. The only way in which a DONE is ever made.
     pub fn show(&self, id: u64, client: usize, receiver: &mut dyn Receiver) {
         let event = Event {

@@ -77,15 +77,18 @@ impl Assembly {
         }
     }
 
-    /// Add a chunk that only says this, as it is written, in one choice, with this padding.
-    pub fn add_content(&mut self, choice: u64, inner: &str, padding: Option<&str>, words: Option<&mut Words>) {
-        if let Some(words) = words {
+    /// Add a chunk in which one choice says this, as it is written, in this member, with this padding, and no more.
+    pub fn add_said(
+        &mut self,
+        (choice, voice): (u64, &str),
+        inner: &str,
+        padding: Option<&str>,
+        mut words: Option<&mut Words>,
+    ) {
+        if let Some(words) = words.as_deref_mut() {
             words.clear();
-            if choice == 0 {
-                json::unescape(inner, &mut words.text);
-            }
         }
-        self.growing(choice).content.add_inner(inner);
+        self.growing(choice).add_said(voice, inner, words.filter(|_| choice == 0));
         if let Some(padding) = padding {
             self.others.tell_text(scan::PADDING, padding);
         }
@@ -242,15 +245,41 @@ impl Growing {
         });
         self.has_delta |= read.is_some();
         let Some(words) = words else { return };
-        for voice in (0..VOICES.len()).filter(|voice| self.voice.is_none_or(|known| known == *voice)) {
-            match json::inner(reasoning[voice]) {
-                Some(inner) => json::unescape(inner, &mut words.reasoning),
-                None => words.reasoning.push_str(&details_text(reasoning[voice])),
+        for (voice, raw) in reasoning.into_iter().enumerate().filter(|(_, raw)| !raw.is_empty()) {
+            let details; // lives as long as what is heard of it
+            let inner = match json::inner(raw) {
+                Some(inner) => inner,
+                None => {
+                    details = escaped(&details_text(raw));
+                    &details
+                }
+            };
+            self.hear(voice, inner, words);
+        }
+    }
+
+    /// One member of a delta says this.
+    fn add_said(&mut self, voice: &str, inner: &str, words: Option<&mut Words>) {
+        match VOICES.iter().position(|known| *known == voice) {
+            None => {
+                if let Some(words) = words {
+                    json::unescape(inner, &mut words.text);
+                }
+                self.content.add_inner(inner);
             }
-            if !words.reasoning.is_empty() {
-                self.voice = Some(voice);
-                return;
+            Some(place) => {
+                if let Some(words) = words {
+                    self.hear(place, inner, words);
+                }
+                self.pieces.add_inner(voice, inner);
             }
+        }
+    }
+
+    /// Reasoning under one of its names; who began under one is heard under no other.
+    fn hear(&mut self, voice: usize, inner: &str, words: &mut Words) {
+        if !inner.is_empty() && *self.voice.get_or_insert(voice) == voice {
+            json::unescape(inner, &mut words.reasoning);
         }
     }
 
@@ -271,6 +300,12 @@ impl Growing {
         self.others.write(out);
         out.push('}');
     }
+}
+
+fn escaped(text: &str) -> String {
+    let mut inner = String::new();
+    json::write_inner(&mut inner, text);
+    inner
 }
 
 #[cfg(test)]

@@ -350,6 +350,11 @@ mod tests {
             r#"{"content":"f"}"#,
             r#"{"content":"g"}"#,
             r#"{"content":null}"#,
+            r#"{"content":null,"reasoning":"h"}"#,
+            r#"{"content":null,"reasoning":"i"}"#,
+            r#"{"content":null,"reasoning":"j"}"#,
+            r#"{"content":"","reasoning_content":"k"}"#,
+            r#"{"content":"","reasoning_content":"l"}"#,
         ];
         let chunks: Vec<String> =
             deltas

@@ -21,19 +21,24 @@ impl Content {
                 json::unescape(inner, text);
             }
             self.add_inner(inner);
-        } else if let Ok(Value::Array(more)) = serde_json::from_str::<Value>(raw) {
-            if let Some(text) = text {
-                more.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default()));
-            }
-            let mut parts = match std::mem::take(self) {
-                Content::Nothing => Vec::new(),
-                Content::Text(inner) if inner.is_empty() => Vec::new(),
-                Content::Text(inner) => vec![text_part(&inner)],
-                Content::Parts(parts) => parts,
-            };
-            more.into_iter().for_each(|part| add_part(&mut parts, part));
-            *self = Content::Parts(parts);
+            return;
         }
+        let more = match serde_json::from_str(raw) {
+            Ok(Value::Array(more)) => more,
+            Ok(part @ Value::Object(_)) => vec![part],
+            _ => return,
+        };
+        if let Some(text) = text {
+            more.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default()));
+        }
+        let mut parts = match std::mem::take(self) {
+            Content::Nothing => Vec::new(),
+            Content::Text(inner) if inner.is_empty() => Vec::new(),
+            Content::Text(inner) => vec![text_part(&inner)],
+            Content::Parts(parts) => parts,
+        };
+        more.into_iter().for_each(|part| add_part(&mut parts, part));
+        *self = Content::Parts(parts);
     }
 
     /// A string has come, whose inside this is.

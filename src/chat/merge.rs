@@ -133,6 +133,13 @@ impl Pieces {
         }
     }
 
+    /// A piece of a member that came as a string before, whose inside this is.
+    pub fn add_inner(&mut self, key: &str, inner: &str) {
+        if let Some(Piece::Text(text)) = self.0.get_mut(key) {
+            text.push_str(inner);
+        }
+    }
+
     /// The text of a member that came as strings.
     pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
         self.0.get(key).and_then(|piece| match piece {

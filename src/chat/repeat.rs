@@ -1,5 +1,5 @@
 //! Most chunks of a stream are the one before with another word in it. Such a chunk is recognised by comparing bytes,
-//! which costs a small part of reading it: everything but the content was told before, and telling it again changes
+//! which costs a small part of reading it: everything but the word was told before, and telling it again changes
 //! nothing. (OpenAI also sends random padding that hides the length of the word.)
 
 use std::ops::Range;
@@ -8,45 +8,54 @@ use super::chunk::Chunk;
 use super::json;
 use super::scan::{self, PADDING};
 
-/// Where the content lies in a chunk that says nothing else new.
+/// In these members of a delta a choice speaks.
+const VOICES: [&str; 3] = ["content", "reasoning_content", "reasoning"];
+
+/// Where the word lies in a chunk that says nothing else new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The choice that speaks.
     pub choice: u64,
-    content: Range<usize>,
+    /// The member in which it does.
+    pub voice: &'static str,
+    said: Range<usize>,
     padding: Option<Range<usize>>,
 }
 
 impl Pattern {
-    /// The pattern of a chunk that was read from `text`: one choice, not ended, whose delta holds a content and
-    /// otherwise nothing that comes in pieces.
+    /// The pattern of a chunk that was read from `text`: one choice, not ended, that speaks in one member of its delta
+    /// and otherwise says nothing that comes in pieces.
     pub fn of(text: &str, chunk: &Chunk<'_>) -> Option<Self> {
         let [choice] = chunk.choices.as_slice() else { return None };
         let says = |raw: Option<&str>| raw.is_some_and(json::says);
         if chunk.error.is_some() || choice.whole || says(choice.finish) || says(choice.logprobs) {
             return None;
         }
-        let (mut content, mut only) = (None, true);
-        scan::members(choice.delta?, |name, value| match name {
-            "content" if content.is_none() => content = json::inner(value),
-            "role" => {}
-            _ => only &= json::is_null(value),
+        let (mut said, mut only) = (None, true);
+        scan::members(choice.delta?, |name, value| {
+            let voice = VOICES.into_iter().find(|voice| *voice == name);
+            match voice.zip(json::inner(value)) {
+                Some(word) if said.is_none_or(|(_, known): (_, &str)| known.is_empty()) => said = Some(word),
+                Some((_, word)) => only &= word.is_empty(),
+                None => only &= name == "role" || json::is_null(value),
+            }
         })?;
         let place = |part: &str| {
             let start = part.as_ptr() as usize - text.as_ptr() as usize;
             start..start + part.len()
         };
-        let content = place(content.filter(|_| only)?);
+        let (voice, word) = said.filter(|_| only)?;
+        let said = place(word);
         let padding = chunk.others.iter().find(|(name, _)| *name == PADDING).and_then(|(_, value)| json::inner(value));
-        let padding = padding.map(place).filter(|padding| padding.start > content.end);
-        Some(Pattern { choice: choice.index, content, padding })
+        let padding = padding.map(place).filter(|padding| padding.start > said.end);
+        Some(Pattern { choice: choice.index, voice, said, padding })
     }
 
-    /// The content and the padding of `next`, as they are written, if `next` is `last` (whose pattern this is) in
+    /// The word and the padding of `next`, as they are written, if `next` is `last` (whose pattern this is) in
     /// everything else. The pattern is that of `next` then.
     pub fn follow<'a>(&mut self, last: &str, next: &'a str) -> Option<(&'a str, Option<&'a str>)> {
         let mut follow = Follow { last: last.as_bytes(), next, from: 0, at: 0 };
-        let content = follow.hole(&self.content)?;
+        let said = follow.hole(&self.said)?;
         let padding = match &self.padding {
             Some(padding) => Some(follow.hole(padding)?),
             None => None,
@@ -56,8 +65,8 @@ impl Pattern {
             return None;
         }
         let text = |range: &Range<usize>| next.get(range.clone());
-        let found = (text(&content)?, padding.as_ref().and_then(text));
-        (self.content, self.padding) = (content, padding);
+        let found = (text(&said)?, padding.as_ref().and_then(text));
+        (self.said, self.padding) = (said, padding);
         Some(found)
     }
 }
@@ -135,6 +144,21 @@ mod tests {
     }
 
     #[test]
+    fn reasoning_is_followed_as_well() {
+        for delta in [
+            r#"{"content":null,"reasoning":"a"}"#,
+            r#"{"content":"","reasoning":"a"}"#,
+            r#"{"reasoning":"a","content":""}"#,
+        ] {
+            let last = chunk(delta, "");
+            let mut pattern = pattern(&last).unwrap();
+            assert_eq!(pattern.voice, "reasoning");
+            assert_eq!(pattern.follow(&last, &last.replace("\"a\"", "\"b\"")), Some(("b", None)));
+        }
+        assert_eq!(pattern(&chunk(r#"{"content":"","reasoning":""}"#, "")).unwrap().voice, "reasoning");
+    }
+
+    #[test]
     fn a_chunk_that_differs_elsewhere_is_not() {
         let last = chunk(r#"{"content":"a"}"#, "");
         let pattern = pattern(&last).unwrap();
@@ -160,6 +184,7 @@ mod tests {
     fn what_comes_in_pieces_or_ends_is_no_pattern() {
         for (delta, rest) in [
             (r#"{"content":"a","reasoning":"b"}"#, ""),
+            (r#"{"content":"a","content":"b"}"#, ""),
             (r#"{"content":"a","tool_calls":[]}"#, ""),
             (r#"{"content":[{"type":"text","text":"a"}]}"#, ""),
             (r#"{"content":null}"#, ""),

@@ -165,13 +165,13 @@ impl Stream {
         }
         let alike = match &mut self.pattern {
             Some(pattern) if kind == Kind::Message && meant.len() == text.len() => {
-                pattern.follow(self.chunk.as_str(), meant).map(|said| (pattern.choice, said))
+                pattern.follow(self.chunk.as_str(), meant).map(|said| ((pattern.choice, pattern.voice), said))
             }
             _ => None,
         };
         match alike {
-            Some((choice, (inner, padding))) => {
-                self.assembly.add_content(choice, inner, padding, wants_words.then_some(&mut self.words));
+            Some((voice, (inner, padding))) => {
+                self.assembly.add_said(voice, inner, padding, wants_words.then_some(&mut self.words));
             }
             None => {
                 self.take_chunk(kind, meant, wants_words)?;

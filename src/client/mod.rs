@@ -212,7 +212,7 @@ impl Client {
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(job, place)));
         let mut end = ran.unwrap_or_else(|panic| {
             let failure = crate::failure::of_panic(&*panic);
-            End::failed(Failure { message: self.log.mask(failure.message), ..failure })
+            End::lost(Failure { message: self.log.mask(failure.message), ..failure }, id, started.elapsed())
         });
         self.registry.finish(id);
         if let Some(receiver) = receiver {

@@ -78,17 +78,27 @@ impl Config {
         };
         let root = Section::root(&own, KEYS)?;
         let settings = Arc::new(Settings::read(&root, false)?);
-        let given = root.text("base_url")?.map(str::to_owned).or_else(|| environment("HELIO_BASE_URL"));
-        let endpoint = endpoint(given.as_deref().unwrap_or(helicone::BASE_URL))
-            .map_err(|(status, why)| Failure { status, ..root.mistake("base_url", why) })?;
+        // A mistake in the environment is named by its variable.
+        let of_variable = |name: &str, why: String| Failure::argument(format!("the environment variable {name} {why}"));
+        let own_url = root.text("base_url")?;
+        let given = own_url.map(str::to_owned).or_else(|| environment("HELIO_BASE_URL"));
+        let endpoint =
+            endpoint(given.as_deref().unwrap_or(helicone::BASE_URL)).map_err(|(status, why)| match own_url {
+                Some(_) => Failure { status, ..root.mistake("base_url", why) },
+                None => Failure { status, ..of_variable("HELIO_BASE_URL", why) },
+            })?;
         let is_default_endpoint = given.as_deref().is_none_or(|url| url.trim_end_matches('/') == helicone::BASE_URL);
         let of_environment = || {
             let helicones = || environment(helicone::KEY_VARIABLE).filter(|_| is_default_endpoint);
             environment("HELIO_API_KEY").or_else(helicones)
         };
-        let api_key = root.text("api_key")?.map(str::to_owned).or_else(of_environment).filter(|key| !key.is_empty());
+        let own_key = root.text("api_key")?;
+        let api_key = own_key.map(str::to_owned).or_else(of_environment).filter(|key| !key.is_empty());
         if let Some(key) = &api_key {
-            check_key(key).map_err(|why| root.mistake("api_key", why))?;
+            check_key(key).map_err(|why| match own_key {
+                Some(_) => root.mistake("api_key", why),
+                None => of_variable("HELIO_API_KEY or HELICONE_API_KEY", why.to_owned()),
+            })?;
         }
         let proxy = proxy_rules(&root, environment)?;
         let mut secrets: Vec<String> = api_key.iter().cloned().collect();
@@ -323,6 +333,8 @@ mod tests {
         let helicones = |name: &str| all(name).filter(|_| name == "HELICONE_API_KEY");
         let config = Config::read(None, &helicones).unwrap();
         assert_eq!((config.is_default_endpoint, config.api_key.as_deref()), (true, Some("helicone-key")));
+        let wrong = |name: &str| (name == "HELIO_BASE_URL").then(|| "nonsense".to_owned());
+        assert!(Config::read(None, &wrong).err().unwrap().message.contains("HELIO_BASE_URL"));
         let config = Config::read(Some(r#"{"base_url":"http://own"}"#), &helicones).unwrap();
         assert_eq!((config.is_default_endpoint, config.api_key), (false, None));
     }
