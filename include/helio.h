@@ -5,9 +5,10 @@
  *
  * Ownership: what the host passes in is copied, or used only until the call returns. What an out-parameter gives
  * (helio_buffer, helio_error) is the caller's until it frees it, and outlives the client. What an event holds is
- * borrowed until the callback returns. All text is UTF-8 and ends in a NUL that its length does not count.
+ * borrowed until the callback returns. A client is the caller's until helio_client_destroy. All text is UTF-8 and ends in a NUL that its length does not count.
  * Structs begin with their size: make them with their _init function. Out-parameters come last, are set to NULL on
- * entry, and may be NULL. Functions are thread-safe unless they say otherwise.
+ * entry, and may be NULL unless they say otherwise. Functions are thread-safe; an object is freed when no other thread
+ * looks at it any more. Answers are handed out as the server sent them; secrets are masked in errors, reports and logs.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 
@@ -52,7 +53,7 @@
 #define HELIO_ABI_VERSION 1
 
 /**
- * Log level: something failed that should not.
+ * Log level: something failed that should not. No line of this version has it.
  */
 #define HELIO_LOG_ERROR 1
 
@@ -72,14 +73,9 @@
 #define HELIO_LOG_DEBUG 4
 
 /**
- * Log level: everything.
+ * Log level: everything. No line of this version has it.
  */
 #define HELIO_LOG_TRACE 5
-
-/**
- * No server gives more choices; OpenAI's limit is 128.
- */
-#define CHOICES_MOST 1024
 
 /**
  * Bytes that belong to the caller once handed out. They outlive the client.
@@ -132,7 +128,7 @@ typedef struct helio_client_options {
    */
   size_t config_len;
   /**
-   * NULL: no log.
+   * NULL: no log. It and its data must live until destroy returned HELIO_OK.
    */
   helio_log_fn log_fn;
   /**
@@ -268,7 +264,7 @@ typedef struct helio_request_options {
    */
   helio_request_id id;
   /**
-   * Sees each event; NULL: nobody does.
+   * Sees each event; NULL: nobody does. It and its data must live until the call returns.
    */
   helio_event_fn on_event;
   /**
@@ -478,7 +474,8 @@ extern "C" {
 HELIO_API void helio_client_options_init(struct helio_client_options *opts, uint32_t struct_size);
 
 /**
- * Make a client. Starts no thread and opens no connection; reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
+ * Make a client. Starts no thread and opens no connection (the first request starts one thread, which blocks
+ * asynchronous signals and never runs host code but log_fn); reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
  * HELICONE_API_KEY, proxy variables if the config asks for them) and certificate files once.
  *
  * @param opts NULL: defaults and environment. Copied before the call returns.
@@ -619,7 +616,7 @@ helio_status helio_complete(struct helio_client *client,
 HELIO_API helio_status helio_cancel(struct helio_client *client, helio_request_id id);
 
 /**
- * Cancel all requests of a client that have begun. Idempotent, never blocks.
+ * Cancel all requests of a client that have begun, not ids that are only reserved. Idempotent, never blocks.
  *
  * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks.
  */

@@ -117,7 +117,7 @@ impl<'a> Section<'a> {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
             Value::Number(number) => excerpt(&number.to_string(), 40),
-            Value::String(_) => "a string that is none".to_owned(),
+            Value::String(_) => "another string".to_owned(),
             Value::Array(_) => "an array".to_owned(),
             Value::Object(_) => "an object".to_owned(),
         };

@@ -171,6 +171,13 @@ fn every_function_has_its_comment() {
 }
 
 #[test]
+fn every_name_is_ours() {
+    for line in header().lines().filter(|line| line.starts_with("#define ") || line.starts_with("typedef ")) {
+        assert!(line.contains("HELIO_") || line.contains("helio_"), "{line}");
+    }
+}
+
+#[test]
 fn nothing_of_rust_shows_through() {
     let header = header();
     for foreign in ["Option_", "Option<", "MaybeUninit", "c_void", "c_char", "usize", "# Safety", "`unsafe`", "[`"] {

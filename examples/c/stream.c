@@ -27,7 +27,7 @@ static int32_t print_token(const helio_event *event, void *user_data) {
     fwrite(event->text, 1, event->text_len, stdout);
     fflush(stdout);
   }
-  return ferror(stdout); /* nobody reads: non-zero cancels, and the server stops writing */
+  return ferror(stdout); /* the output is full: non-zero cancels, and the server stops writing */
 }
 
 int main(void) {

@@ -50,7 +50,7 @@ pub struct helio_client_options {
     pub config: *const c_char,
     /// Bytes of `config`, or HELIO_STRLEN.
     pub config_len: usize,
-    /// NULL: no log.
+    /// NULL: no log. It and its data must live until destroy returned HELIO_OK.
     pub log_fn: helio_log_fn,
     /// Given to log_fn.
     pub log_user_data: *mut c_void,
@@ -83,7 +83,8 @@ pub unsafe extern "C" fn helio_client_options_init(opts: *mut helio_client_optio
     guard((), || unsafe { input::init_struct(opts, struct_size) });
 }
 
-/// Make a client. Starts no thread and opens no connection; reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
+/// Make a client. Starts no thread and opens no connection (the first request starts one thread, which blocks
+/// asynchronous signals and never runs host code but log_fn); reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
 /// HELICONE_API_KEY, proxy variables if the config asks for them) and certificate files once.
 ///
 /// @param opts NULL: defaults and environment. Copied before the call returns.

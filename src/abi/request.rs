@@ -37,7 +37,7 @@ pub struct helio_request_options {
     pub delivery: helio_delivery,
     /// 0, or an id from helio_reserve, used once.
     pub id: helio_request_id,
-    /// Sees each event; NULL: nobody does.
+    /// Sees each event; NULL: nobody does. It and its data must live until the call returns.
     pub on_event: helio_event_fn,
     /// Given to on_event.
     pub user_data: *mut c_void,
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn helio_cancel(client: *mut helio_client, id: helio_reque
     guard(HELIO_ERR_INTERNAL, || unsafe { simply(client, |client| client.cancel(id)) })
 }
 
-/// Cancel all requests of a client that have begun. Idempotent, never blocks.
+/// Cancel all requests of a client that have begun, not ids that are only reserved. Idempotent, never blocks.
 ///
 /// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks.
 #[unsafe(no_mangle)]

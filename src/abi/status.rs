@@ -66,7 +66,7 @@ pub const HELIO_ERR_SERVER: helio_status = -49;
 /// A fault inside the library, or the system refused a thread or descriptor.
 pub const HELIO_ERR_INTERNAL: helio_status = -99;
 
-/// Log level: something failed that should not.
+/// Log level: something failed that should not. No line of this version has it.
 pub const HELIO_LOG_ERROR: i32 = 1;
 /// Log level: something to look at, like a key that goes over plain http.
 pub const HELIO_LOG_WARN: i32 = 2;
@@ -74,7 +74,7 @@ pub const HELIO_LOG_WARN: i32 = 2;
 pub const HELIO_LOG_INFO: i32 = 3;
 /// Log level: each request and its end.
 pub const HELIO_LOG_DEBUG: i32 = 4;
-/// Log level: everything.
+/// Log level: everything. No line of this version has it.
 pub const HELIO_LOG_TRACE: i32 = 5;
 
 impl From<Status> for helio_status {

@@ -259,8 +259,11 @@ impl Call<'_, '_> {
         } else {
             "broke off in the middle of its answer"
         };
-        let message = format!("{} {how}: what had come is kept, but it is not complete", slot.peer());
-        Err(Box::new(Failed { partial: body.partial(), ..Failed::new(Failure::new(Status::Truncated, message)) }))
+        let partial = body.partial();
+        let kept =
+            if partial.is_some() { "what had come is kept, but it is not complete" } else { "nothing of it had come" };
+        let failure = Failure::new(Status::Truncated, format!("{} {how}: {kept}", slot.peer()));
+        Err(Box::new(Failed { partial, ..Failed::new(failure) }))
     }
 
     /// `bytes` are those in question.

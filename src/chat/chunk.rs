@@ -12,7 +12,7 @@ use super::scan::Scanner;
 pub type Others<'a, const N: usize> = SmallVec<[(&'a str, Raw<'a>); N]>;
 
 /// No server gives more choices; OpenAI's limit is 128.
-pub const CHOICES_MOST: usize = 1024;
+pub(super) const CHOICES_MOST: usize = 1024;
 
 /// A chunk's own members.
 #[derive(Default)]
