@@ -60,8 +60,7 @@ impl Assembly {
         if let Some(words) = words.as_deref_mut() {
             words.clear();
         }
-        for (key, value) in &chunk.others {
-            let raw = value;
+        for (key, raw) in &chunk.others {
             match *key {
                 "id" => first(&mut self.id, raw),
                 "model" => first(&mut self.model, raw),
@@ -126,7 +125,7 @@ impl Assembly {
             choice.content.read(&mut words.text);
             let named = VOICES.iter().filter_map(|name| choice.pieces.text(name));
             words.reasoning = match named.into_iter().find(|text| !text.is_empty()) {
-                Some(text) => text.into_owned(),
+                Some(text) => text,
                 None => choice
                     .pieces
                     .tree("reasoning_details")
@@ -224,23 +223,20 @@ impl Growing {
 
     fn add_delta(&mut self, delta: Raw<'_>, mut words: Option<&mut Words>) {
         let mut reasoning = [""; 3];
-        let read = scan::members(delta, |key, value| {
-            let raw = value;
-            match key {
-                "content" => self.content.add(raw, words.as_deref_mut().map(|words| &mut words.text)),
-                "role" => {
-                    if self.role.is_empty() {
-                        self.role.push_str(json::inner(raw).unwrap_or_default());
-                    }
+        let read = scan::members(delta, |key, raw| match key {
+            "content" => self.content.add(raw, words.as_deref_mut().map(|words| &mut words.text)),
+            "role" => {
+                if self.role.is_empty() {
+                    self.role.push_str(json::inner(raw).unwrap_or_default());
                 }
-                "tool_calls" => self.tool_calls.add(raw),
-                "function_call" => self.function_call.add(raw),
-                _ => {
-                    if let Some(voice) = VOICES.iter().position(|voice| *voice == key) {
-                        reasoning[voice] = raw;
-                    }
-                    self.pieces.add(key, raw);
+            }
+            "tool_calls" => self.tool_calls.add(raw),
+            "function_call" => self.function_call.add(raw),
+            _ => {
+                if let Some(voice) = VOICES.iter().position(|voice| *voice == key) {
+                    reasoning[voice] = raw;
                 }
+                self.pieces.add(key, raw);
             }
         });
         self.has_delta |= read.is_some();

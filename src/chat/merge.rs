@@ -1,7 +1,6 @@
 //! Adding up what the library has no name for. Members of a delta come in pieces, members of a chunk or choice
 //! are told anew each time; nothing is lost in either case.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
@@ -141,12 +140,12 @@ impl Pieces {
     }
 
     /// The text of a member that came as strings.
-    pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
+    pub fn text(&self, key: &str) -> Option<String> {
         self.0.get(key).and_then(|piece| match piece {
             Piece::Text(inner) => {
                 let mut out = String::new();
                 json::unescape(inner, &mut out);
-                Some(out.into())
+                Some(out)
             }
             _ => None,
         })

@@ -40,13 +40,9 @@ impl Registry {
             return Ok(id);
         }
         check(&entries, id)?;
-        match entries.insert(id, Entry::Living(stop.clone())) {
-            Some(Entry::Cancelled) => {
-                entries.remove(&id);
-                Err(cancelled())
-            }
-            _ => Ok(id),
-        }
+        use_up_if_cancelled(&mut entries, id)?;
+        entries.insert(id, Entry::Living(stop.clone()));
+        Ok(id)
     }
 
     /// Whether a request can begin under this id.
@@ -56,14 +52,7 @@ impl Registry {
 
     /// An id that was cancelled before its request began can begin none.
     pub fn use_up_if_cancelled(&self, id: u64) -> Result<(), Failure> {
-        let mut entries = self.lock();
-        match entries.get(&id) {
-            Some(Entry::Cancelled) => {
-                entries.remove(&id);
-                Err(cancelled())
-            }
-            _ => Ok(()),
-        }
+        use_up_if_cancelled(&mut self.lock(), id)
     }
 
     pub fn finish(&self, id: u64) {
@@ -101,8 +90,12 @@ impl Registry {
     }
 }
 
-fn cancelled() -> Failure {
-    Failure::new(Status::Cancelled, "the request was cancelled before it began")
+fn use_up_if_cancelled(entries: &mut HashMap<u64, Entry>, id: u64) -> Result<(), Failure> {
+    if let Some(Entry::Cancelled) = entries.get(&id) {
+        entries.remove(&id);
+        return Err(Failure::new(Status::Cancelled, "the request was cancelled before it began"));
+    }
+    Ok(())
 }
 
 fn check(entries: &HashMap<u64, Entry>, id: u64) -> Result<(), Failure> {
