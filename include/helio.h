@@ -103,7 +103,10 @@ typedef void (*helio_log_fn)(int32_t level,
                              void *user_data);
 
 /**
- * Something is pending. Takes effect with deliveries that this version does not have; it is not called.
+ * Something is pending: called when an event of a POLL or PULL request becomes pending and no notification of its
+ * delivery is outstanding. A helio_poll that returns, or a helio_next_event that finds nothing, ends it; if such events
+ * are pending then, it is called again at once, on that thread. May be called on any library thread and inside any call,
+ * concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md.
  */
 typedef void (*helio_notify_fn)(void *user_data);
 
@@ -144,7 +147,7 @@ typedef struct helio_client_options {
    */
   uint32_t reserved0;
   /**
-   * NULL: none.
+   * NULL: none. It and its data must live until destroy returned HELIO_OK.
    */
   helio_notify_fn notify_fn;
   /**
@@ -159,9 +162,9 @@ typedef struct helio_client_options {
 typedef int32_t helio_status;
 
 /**
- * How events come: one of HELIO_DELIVERY_…. helio_complete ignores it.
+ * What an event is: HELIO_EVENT_RESPONSE, _CHUNK or _DONE.
  */
-typedef uint32_t helio_delivery;
+typedef uint32_t helio_event_kind;
 
 /**
  * A request's number: issued by the library, never 0, never used twice.
@@ -169,13 +172,8 @@ typedef uint32_t helio_delivery;
 typedef uint64_t helio_request_id;
 
 /**
- * What an event is: HELIO_EVENT_RESPONSE, _CHUNK or _DONE.
- */
-typedef uint32_t helio_event_kind;
-
-/**
- * Written by the library, borrowed by the host until the callback returns. All text is UTF-8 and ends in a NUL that
- * its length does not count; it is NULL with 0 where absent.
+ * Written by the library, borrowed by the host until the callback returns, or until helio_event_release. All text is
+ * UTF-8 and ends in a NUL that its length does not count; it is NULL with 0 where absent. docs/events.md.
  */
 typedef struct helio_event {
   /**
@@ -241,9 +239,16 @@ typedef struct helio_event {
 } helio_event;
 
 /**
- * Sees an event, on the thread that called helio_complete; no lock is held meanwhile. Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return
- * value means nothing. It returns normally: no exception, no longjmp. Any function may be called from it but
- * helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
+ * How the events of helio_submit come: one of HELIO_DELIVERY_…. docs/delivery.md says which for whom.
+ */
+typedef uint32_t helio_delivery;
+
+/**
+ * Sees an event; no lock is held meanwhile. Where it runs is what the delivery says: on the thread that called
+ * helio_complete, inside helio_poll (and the last drain of helio_client_destroy), or on a thread of the library.
+ * Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return value means
+ * nothing. It returns normally: no exception, no longjmp. Any function may be called from it but helio_poll,
+ * helio_next_event, helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
  */
 typedef int32_t (*helio_event_fn)(const struct helio_event *event, void *user_data);
 
@@ -264,11 +269,12 @@ typedef struct helio_request_options {
    */
   helio_request_id id;
   /**
-   * Sees each event; NULL: nobody does. It and its data must live until the call returns.
+   * Sees each event. helio_complete: NULL: nobody does. helio_submit: required, but for PULL, which refuses one. It
+   * and its data must live until its DONE has returned.
    */
   helio_event_fn on_event;
   /**
-   * Given to on_event.
+   * Given to on_event, and with each event.
    */
   void *user_data;
   /**
@@ -297,17 +303,17 @@ typedef struct helio_request_options {
 #define HELIO_EVENT_DONE 3
 
 /**
- * Only inside a poll of the host. For a delivery that this version does not have.
+ * Callbacks run inside helio_poll only (and in the last drain of helio_client_destroy).
  */
 #define HELIO_DELIVERY_POLL 0
 
 /**
- * Taken by the host, one by one. For a delivery that this version does not have.
+ * No callback: the host takes events with helio_next_event.
  */
 #define HELIO_DELIVERY_PULL 1
 
 /**
- * On a thread of the library. For a delivery that this version does not have.
+ * Callbacks run on a thread of the library that serves this one request.
  */
 #define HELIO_DELIVERY_THREAD 2
 
@@ -474,8 +480,7 @@ extern "C" {
 HELIO_API void helio_client_options_init(struct helio_client_options *opts, uint32_t struct_size);
 
 /**
- * Make a client. Starts no thread and opens no connection (the first request starts one thread, which blocks
- * asynchronous signals and never runs host code but log_fn); reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
+ * Make a client. Starts no thread and opens no connection (docs/threads.md); reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
  * HELICONE_API_KEY, proxy variables if the config asks for them) and certificate files once.
  *
  * @param opts NULL: defaults and environment. Copied before the call returns.
@@ -502,14 +507,38 @@ helio_status helio_client_set_api_key(struct helio_client *client,
                                       size_t len);
 
 /**
- * Shut a client down: new requests are HELIO_ERR_SHUT_DOWN, those that live end with it. Never blocks.
+ * Open a connection ahead of the first request, so that it need not wait for name, TCP, proxy and TLS. Nothing is sent
+ * on it. That it fails is logged, and the next request says why.
+ *
+ * @return HELIO_OK: it has begun. HELIO_ERR_INVALID_ARGUMENT for NULL, _SHUT_DOWN, _FORKED, _INTERNAL (the system refused
+ * a thread). Never blocks. Any thread, also callbacks.
+ */
+HELIO_API
+helio_status helio_client_prewarm(struct helio_client *client);
+
+/**
+ * Figures of a client as one JSON object: `in_flight`, `queued`, `pending_events`, `connections` {`open`, `idle`},
+ * `threads`, `stuck_lookups`, and since it was made `started`, `succeeded`, `failed`, `cancelled` (shut down, too), `retries`.
+ *
+ * @param out_json gets the object, to be freed with helio_buffer_free; may be NULL.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
+ */
+HELIO_API
+helio_status helio_client_stats(struct helio_client *client,
+                                struct helio_buffer **out_json);
+
+/**
+ * Shut a client down: new requests are HELIO_ERR_SHUT_DOWN, those that live end with it. Never blocks. A loop that
+ * receives ends on HELIO_ERR_SHUT_DOWN when it has seen each DONE. docs/shutdown.md.
  *
  * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
  */
-HELIO_API helio_status helio_client_shutdown(struct helio_client *client);
+HELIO_API
+helio_status helio_client_shutdown(struct helio_client *client);
 
 /**
- * Shut a client down, wait for its calls on other threads to return (they give HELIO_ERR_SHUT_DOWN), and free it.
+ * Shut a client down, wait for its calls on other threads to return (they give HELIO_ERR_SHUT_DOWN), show each POLL DONE
+ * on this thread, and free it. PULL events that nobody took go unseen. docs/shutdown.md.
  *
  * @param client NULL is HELIO_OK. No call may start on it once this returned HELIO_OK: one thread destroys it, and
  * joins the others first. Not from log_fn, which it would wait for.
@@ -522,6 +551,78 @@ HELIO_API helio_status helio_client_shutdown(struct helio_client *client);
 HELIO_API
 helio_status helio_client_destroy(struct helio_client *client,
                                   uint32_t timeout_ms);
+
+/**
+ * Let a client go, for finalizers: it shuts down and returns at once. POLL and PULL events that the host has not seen
+ * are dropped, THREAD requests still get their DONE; its memory goes when the last thread has left. docs/shutdown.md.
+ *
+ * @param client NULL does nothing. No call may start on it from now on. Any thread, also callbacks.
+ */
+HELIO_API
+void helio_client_release(struct helio_client *client);
+
+/**
+ * Wait until an event of a POLL request is pending, then run the callbacks of what is pending at that moment, on this
+ * thread. So it always ends. Nothing in time: HELIO_OK with 0 delivered. docs/delivery.md.
+ *
+ * @param timeout_ms how long to wait for the first event; 0: not at all; HELIO_WAIT_FOREVER.
+ * @param max_events run at most so many callbacks; 0: all that is pending.
+ * @param out_delivered gets how many callbacks ran; may be NULL.
+ * @return HELIO_OK; HELIO_ERR_SHUT_DOWN: after shutdown, when nothing can come any more, or while another thread
+ * destroys the client; HELIO_ERR_REENTRANT from a callback of this client; _INVALID_ARGUMENT for NULL, _FORKED. Any
+ * thread, several at a time: the events of one request stay in order and its callbacks never overlap.
+ */
+HELIO_API
+helio_status helio_poll(struct helio_client *client,
+                        uint32_t timeout_ms,
+                        uint32_t max_events,
+                        uint32_t *out_delivered);
+
+/**
+ * Take one event of a PULL request, once there is one. Nothing in time: HELIO_OK and NULL. docs/delivery.md.
+ *
+ * @param timeout_ms how long to wait; 0: not at all; HELIO_WAIT_FOREVER.
+ * @param out_event gets the event, to be given back with helio_event_release; required.
+ * @return HELIO_OK; HELIO_ERR_SHUT_DOWN: after shutdown, when nothing can come any more, or while another thread
+ * destroys the client; HELIO_ERR_REENTRANT from a callback of this client; _INVALID_ARGUMENT for NULL, _FORKED. Any
+ * thread, several at a time.
+ */
+HELIO_API
+helio_status helio_next_event(struct helio_client *client,
+                              uint32_t timeout_ms,
+                              const struct helio_event **out_event);
+
+/**
+ * Give an event of helio_next_event back: everything in it goes. NULL is fine. Any thread; the client may be gone.
+ */
+HELIO_API
+void helio_event_release(const struct helio_event *event);
+
+/**
+ * How many events of POLL and PULL requests wait for the host.
+ *
+ * @return 0 for NULL and in a forked child. Any thread, also callbacks.
+ */
+HELIO_API size_t helio_pending_events(const struct helio_client *client);
+
+/**
+ * Make those who wait in helio_poll and helio_next_event return HELIO_OK with nothing; if nobody waits, the next call
+ * that would have to. It does not touch the wait handle. Never blocks.
+ *
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks, log_fn and notify_fn.
+ */
+HELIO_API
+helio_status helio_wakeup(struct helio_client *client);
+
+/**
+ * A descriptor that is readable while events of POLL or PULL requests are pending, for epoll, poll, kqueue and the loops
+ * built on them. Never read or close it; take it out of your loop before the client is destroyed.
+ *
+ * @return the same for as long as the client lives; -1 if there is none: NULL, a forked child, no descriptor left. Any
+ * thread, also callbacks.
+ */
+HELIO_API
+ptrdiff_t helio_wait_handle(struct helio_client *client);
 
 /**
  * The version of the library that is loaded.
@@ -604,6 +705,28 @@ helio_status helio_complete(struct helio_client *client,
                             const struct helio_request_options *opts,
                             struct helio_buffer **out_json,
                             struct helio_error **out_error);
+
+/**
+ * Begin a request and return at once; its events come as `opts->delivery` says. Never blocks, never calls an event
+ * back. HELIO_OK promises RESPONSE, CHUNKs and then exactly one DONE, whatever happens; anything else promises that no
+ * event ever comes, and user_data is not touched. docs/delivery.md.
+ *
+ * @param json an OpenAI chat-completions body: one JSON object in UTF-8, sent byte for byte. Copied before the call returns.
+ * @param len bytes of `json`, or HELIO_STRLEN.
+ * @param opts required. POLL and THREAD need `on_event`, PULL refuses one.
+ * @param out_id gets the request's id, before any of its events can be seen; 0 on failure; may be NULL.
+ * @param out_error gets the error of a failure, to be freed with helio_error_free; may be NULL.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _INVALID_UTF8, _INVALID_JSON, _UNSUPPORTED (an unknown delivery), _BUSY
+ * (limits.max_in_flight and limits.max_queued are reached), _CANCELLED (the reserved id was), _AUTHENTICATION (no key
+ * for the gateway), _SHUT_DOWN, _FORKED, _INTERNAL. Any thread, also callbacks.
+ */
+HELIO_API
+helio_status helio_submit(struct helio_client *client,
+                          const char *json,
+                          size_t len,
+                          const struct helio_request_options *opts,
+                          helio_request_id *out_id,
+                          struct helio_error **out_error);
 
 /**
  * Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is

@@ -23,6 +23,7 @@ pub mod client;
 pub mod config;
 pub mod deliver;
 pub mod failure;
+pub mod fault;
 pub mod log;
 pub mod os;
 pub mod provider;

@@ -3,7 +3,10 @@
 use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// This process; a forked child has another.
 pub fn process_id() -> u32 {
@@ -80,6 +83,13 @@ pub fn wait_ready(socket: &TcpStream, read: bool, write: bool, timeout_ms: i32) 
     Ok(Ready { read: broken || entry.revents & libc::POLLIN != 0, write: entry.revents & libc::POLLOUT != 0 })
 }
 
+/// Have the runtime of this thread say when a socket can be read. What is given keeps its descriptor open, and the
+/// same, for as long as it lives.
+pub fn watch_readable<T: AsRawFd>(socket: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the descriptor stays open and the same, by the contract of this function.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?)
+}
+
 /// Why a name has no address.
 #[derive(Debug, Clone)]
 pub struct LookupError {
@@ -135,16 +145,32 @@ pub fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
     if found.is_empty() { Err(failed("the name has no address".to_owned(), false)) } else { Ok(found) }
 }
 
-/// Run `start`, and let the threads it starts inherit a mask that blocks asynchronous signals: the host's
-/// handlers never run on a thread of ours. Faults stay open, and so does what garbage collectors use.
-pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+/// Start a thread with a name and a stack of so many bytes. Asynchronous signals are blocked on it: the host's
+/// handlers never run on a thread of ours. If it runs host code, what garbage collectors use stays open.
+pub fn spawn(
+    name: &str,
+    stack: usize,
+    runs_host_code: bool,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<std::thread::JoinHandle<()>> {
+    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(stack);
+    with_signals_blocked(runs_host_code, || builder.spawn(work))
+}
+
+/// Run `start`, and let the threads it starts inherit the mask that [`spawn`] tells of.
+pub fn with_signals_blocked<T>(host_code_runs: bool, start: impl FnOnce() -> T) -> T {
     let mut blocked = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the sets are initialised by sigfillset and pthread_sigmask before they are read.
     unsafe {
         libc::sigfillset(blocked.as_mut_ptr());
-        for open in OPEN_SIGNALS {
+        for open in FAULTS {
             libc::sigdelset(blocked.as_mut_ptr(), *open);
+        }
+        if host_code_runs {
+            for open in COLLECTORS.iter().copied().chain(real_time_signals()) {
+                libc::sigdelset(blocked.as_mut_ptr(), open);
+            }
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
     }
@@ -155,5 +181,97 @@ pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
 }
 
 /// Signals that say something of the thread itself: never blocked.
-const OPEN_SIGNALS: &[i32] =
+const FAULTS: &[i32] =
     &[libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+
+/// Signals with which garbage collectors and schedulers of host languages stop their threads.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const COLLECTORS: &[i32] = &[libc::SIGPWR, libc::SIGXCPU, libc::SIGUSR1, libc::SIGUSR2, libc::SIGURG];
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const COLLECTORS: &[i32] = &[libc::SIGXCPU, libc::SIGUSR1, libc::SIGUSR2, libc::SIGURG];
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn real_time_signals() -> std::ops::RangeInclusive<i32> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX()
+}
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn real_time_signals() -> std::ops::Range<i32> {
+    0..0
+}
+
+/// A descriptor that is readable or not, as it is told, for event loops to wait on.
+pub struct Bell {
+    watched: OwnedFd,
+    rings: bool,
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    rung: OwnedFd, // the other end of a pipe
+}
+
+impl Bell {
+    /// One that is not readable.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: a plain system call; what it gives is checked and owned by nobody else.
+        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: open, and ours alone.
+        Ok(Bell { watched: unsafe { OwnedFd::from_raw_fd(descriptor) }, rings: false })
+    }
+
+    /// One that is not readable.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub fn new() -> io::Result<Self> {
+        use std::os::unix::net::UnixStream;
+        let (watched, rung) = UnixStream::pair()?;
+        watched.set_nonblocking(true)?;
+        rung.set_nonblocking(true)?;
+        Ok(Bell { watched: watched.into(), rings: false, rung: rung.into() })
+    }
+
+    /// What the event loop waits on.
+    pub fn handle(&self) -> isize {
+        self.watched.as_raw_fd() as isize
+    }
+
+    /// Readable from now on, or not.
+    pub fn set(&mut self, rings: bool) {
+        if std::mem::replace(&mut self.rings, rings) == rings {
+            return;
+        }
+        let mut count = 1u64.to_ne_bytes();
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let rung = &self.watched;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let rung = &self.rung;
+        // Neither can fail: the counter is at 0 before a write and at 1 before a read.
+        // SAFETY: both descriptors are open and the buffer is eight bytes long.
+        unsafe {
+            if rings {
+                libc::write(rung.as_raw_fd(), count.as_ptr().cast(), count.len());
+            } else {
+                libc::read(self.watched.as_raw_fd(), count.as_mut_ptr().cast(), count.len());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bell_is_readable_while_it_rings() {
+        let mut bell = Bell::new().unwrap();
+        let readable = |bell: &Bell| {
+            let mut entry = libc::pollfd { fd: bell.handle() as i32, events: libc::POLLIN, revents: 0 };
+            // SAFETY: one valid entry, and the count says one.
+            unsafe { libc::poll(&mut entry, 1, 0) == 1 }
+        };
+        for rings in [false, true, true, false, false, true, false] {
+            bell.set(rings);
+            assert_eq!(readable(&bell), rings);
+        }
+    }
+}

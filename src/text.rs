@@ -20,6 +20,13 @@ impl From<String> for ZString {
 }
 
 impl ZString {
+    /// A copy of a text, no larger than it must be.
+    pub fn of(text: &str) -> Self {
+        let mut bytes = String::with_capacity(text.len() + 1);
+        bytes.push_str(text);
+        bytes.into()
+    }
+
     /// The text, without its NUL.
     pub fn as_str(&self) -> &str {
         &self.bytes[..self.len()]

@@ -1,4 +1,4 @@
-//! Clients: create, key, shut down, destroy.
+//! Clients: create, key, prewarm, figures, shut down, destroy, release.
 
 use std::ffi::{CString, c_char, c_void};
 use std::ptr::null_mut;
@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::guard::guard;
 use super::input::{self, Sized32};
-use super::result::{fail, put};
-use super::{HELIO_ERR_FORKED, HELIO_ERR_INTERNAL, HELIO_LOG_WARN, HELIO_OK, helio_error, helio_status};
+use super::result::{boxed_buffer, fail, put};
+use super::{HELIO_ERR_FORKED, HELIO_ERR_INTERNAL, HELIO_LOG_WARN, HELIO_OK, helio_buffer, helio_error, helio_status};
 use crate::client::Client;
+use crate::deliver::Notify;
 use crate::failure::Failure;
 use crate::log::{Level, Sink};
 use crate::status::Status;
@@ -21,10 +22,13 @@ pub const HELIO_WAIT_FOREVER: u32 = u32::MAX;
 
 /// Long-lived; every function is thread-safe.
 pub struct helio_client {
-    client: Client,
+    client: Arc<Client>,
 }
 
-/// Something is pending. Takes effect with deliveries that this version does not have; it is not called.
+/// Something is pending: called when an event of a POLL or PULL request becomes pending and no notification of its
+/// delivery is outstanding. A helio_poll that returns, or a helio_next_event that finds nothing, ends it; if such events
+/// are pending then, it is called again at once, on that thread. May be called on any library thread and inside any call,
+/// concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md.
 pub type helio_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 /// Takes a log line. May be called on any thread and inside any call, concurrently; returns soon and calls nothing
 /// of helio. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.
@@ -58,7 +62,7 @@ pub struct helio_client_options {
     pub log_level: i32,
     /// 0.
     pub reserved0: u32,
-    /// NULL: none.
+    /// NULL: none. It and its data must live until destroy returned HELIO_OK.
     pub notify_fn: helio_notify_fn,
     /// Given to notify_fn.
     pub notify_user_data: *mut c_void,
@@ -83,8 +87,7 @@ pub unsafe extern "C" fn helio_client_options_init(opts: *mut helio_client_optio
     guard((), || unsafe { input::init_struct(opts, struct_size) });
 }
 
-/// Make a client. Starts no thread and opens no connection (the first request starts one thread, which blocks
-/// asynchronous signals and never runs host code but log_fn); reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
+/// Make a client. Starts no thread and opens no connection (docs/threads.md); reads the environment (HELIO_BASE_URL, HELIO_API_KEY,
 /// HELICONE_API_KEY, proxy variables if the config asks for them) and certificate files once.
 ///
 /// @param opts NULL: defaults and environment. Copied before the call returns.
@@ -114,7 +117,7 @@ pub unsafe extern "C" fn helio_client_create(
         match unsafe { create(opts) } {
             Ok(client) => {
                 // SAFETY: as above.
-                unsafe { put(out_client, Box::into_raw(Box::new(helio_client { client }))) };
+                unsafe { put(out_client, Box::into_raw(Box::new(helio_client { client: Arc::new(client) }))) };
                 HELIO_OK
             }
             // SAFETY: as above.
@@ -128,7 +131,7 @@ pub unsafe extern "C" fn helio_client_create(
 unsafe fn create(opts: *const helio_client_options) -> Result<Client, Failure> {
     // SAFETY: by the contract of this function.
     let Some(opts) = (unsafe { input::read_struct(opts) })? else {
-        return Client::new(None, None, HELIO_LOG_WARN);
+        return Client::new(None, None, HELIO_LOG_WARN, None);
     };
     if opts.flags != 0 || opts.reserved0 != 0 {
         return Err(Failure::new(Status::Unsupported, "helio_client_options.flags and .reserved0 must be 0"));
@@ -136,7 +139,7 @@ unsafe fn create(opts: *const helio_client_options) -> Result<Client, Failure> {
     // SAFETY: by the contract of this function.
     let config = unsafe { input::text(opts.config, opts.config_len, "config") }?;
     let level = if opts.log_level == 0 { HELIO_LOG_WARN } else { opts.log_level };
-    Client::new(config, log_sink(&opts), level)
+    Client::new(config, log_sink(&opts), level, notify(&opts))
 }
 
 /// The host's function, with the pointer that it wants back.
@@ -164,21 +167,47 @@ fn log_sink(opts: &helio_client_options) -> Option<Arc<Sink>> {
     Some(Arc::new(move |level, target: &str, message: &str| log.write(level, target, message)))
 }
 
-/// Run a function on a client that the host names. NULL and a forked child are answered here.
+/// The host's function, with the pointer that it wants back.
+struct NotifyFunction {
+    function: unsafe extern "C" fn(*mut c_void),
+    user_data: *mut c_void,
+}
+
+// SAFETY: the contract says that notify_fn may run on any thread, concurrently; its pointer is only handed back.
+unsafe impl Send for NotifyFunction {}
+// SAFETY: likewise.
+unsafe impl Sync for NotifyFunction {}
+
+impl NotifyFunction {
+    fn call(&self) {
+        // SAFETY: the host's function takes the pointer that came with it.
+        unsafe { (self.function)(self.user_data) };
+    }
+}
+
+fn notify(opts: &helio_client_options) -> Option<Box<Notify>> {
+    let notify = NotifyFunction { function: opts.notify_fn?, user_data: opts.notify_user_data };
+    Some(Box::new(move || notify.call()))
+}
+
+/// Run a function on a client that the host names. NULL and a forked child are answered here. The client stays until
+/// the function has returned, also if it releases it.
 ///
 /// # Safety
-/// `client` is NULL or lives until this returns.
+/// `client` is NULL or alive.
 pub(super) unsafe fn with_client<T>(
     client: *const helio_client,
     refused: impl FnOnce(Failure) -> T,
-    body: impl FnOnce(&Client) -> T,
+    body: impl FnOnce(&Arc<Client>) -> T,
 ) -> T {
     // SAFETY: by the contract of this function.
     let Some(client) = (unsafe { client.as_ref() }) else {
         return refused(Failure::argument("the client is NULL"));
     };
-    match client.client.enter() {
-        Ok(_entered) => body(&client.client),
+    let client = client.client.clone();
+    let entered = client.enter();
+    match entered {
+        Ok(_) => body(&client),
         Err(failure) => refused(failure),
     }
 }
@@ -202,18 +231,60 @@ pub unsafe extern "C" fn helio_client_set_api_key(
     })
 }
 
-/// Shut a client down: new requests are HELIO_ERR_SHUT_DOWN, those that live end with it. Never blocks.
+/// Open a connection ahead of the first request, so that it need not wait for name, TCP, proxy and TLS. Nothing is sent
+/// on it. That it fails is logged, and the next request says why.
+///
+/// @return HELIO_OK: it has begun. HELIO_ERR_INVALID_ARGUMENT for NULL, _SHUT_DOWN, _FORKED, _INTERNAL (the system refused
+/// a thread). Never blocks. Any thread, also callbacks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_client_prewarm(client: *mut helio_client) -> helio_status {
+    guard(HELIO_ERR_INTERNAL, || {
+        // SAFETY: the client is NULL or alive, says the contract.
+        let result = unsafe { with_client(client, Err, Client::prewarm) };
+        result.map_or_else(|failure| failure.status.into(), |()| HELIO_OK)
+    })
+}
+
+/// Figures of a client as one JSON object: `in_flight`, `queued`, `pending_events`, `connections` {`open`, `idle`},
+/// `threads`, `stuck_lookups`, and since it was made `started`, `succeeded`, `failed`, `cancelled` (shut down, too), `retries`.
+///
+/// @param out_json gets the object, to be freed with helio_buffer_free; may be NULL.
+/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_client_stats(
+    client: *mut helio_client,
+    out_json: *mut *mut helio_buffer,
+) -> helio_status {
+    guard(HELIO_ERR_INTERNAL, || {
+        // SAFETY: out-parameters are NULL or can be written, says the contract; so below.
+        unsafe { put(out_json, null_mut()) };
+        // SAFETY: the client is NULL or alive, says the contract.
+        match unsafe { with_client(client, Err, |client| Ok(client.stats())) } {
+            Ok(stats) => {
+                if !out_json.is_null() {
+                    // SAFETY: as above.
+                    unsafe { put(out_json, boxed_buffer(stats.into())) };
+                }
+                HELIO_OK
+            }
+            Err(failure) => failure.status.into(),
+        }
+    })
+}
+
+/// Shut a client down: new requests are HELIO_ERR_SHUT_DOWN, those that live end with it. Never blocks. A loop that
+/// receives ends on HELIO_ERR_SHUT_DOWN when it has seen each DONE. docs/shutdown.md.
 ///
 /// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_client_shutdown(client: *mut helio_client) -> helio_status {
     // SAFETY: the client is NULL or alive, says the contract.
-    guard(HELIO_ERR_INTERNAL, || unsafe { simply(client, Client::shut_down) })
+    guard(HELIO_ERR_INTERNAL, || unsafe { simply(client, |client| client.shut_down()) })
 }
 
 /// # Safety
 /// `client` is NULL or lives until this returns.
-pub(super) unsafe fn simply(client: *const helio_client, body: impl FnOnce(&Client)) -> helio_status {
+pub(super) unsafe fn simply(client: *const helio_client, body: impl FnOnce(&Arc<Client>)) -> helio_status {
     // SAFETY: by the contract of this function.
     unsafe {
         with_client(
@@ -227,7 +298,8 @@ pub(super) unsafe fn simply(client: *const helio_client, body: impl FnOnce(&Clie
     }
 }
 
-/// Shut a client down, wait for its calls on other threads to return (they give HELIO_ERR_SHUT_DOWN), and free it.
+/// Shut a client down, wait for its calls on other threads to return (they give HELIO_ERR_SHUT_DOWN), show each POLL DONE
+/// on this thread, and free it. PULL events that nobody took go unseen. docs/shutdown.md.
 ///
 /// @param client NULL is HELIO_OK. No call may start on it once this returned HELIO_OK: one thread destroys it, and
 /// joins the others first. Not from log_fn, which it would wait for.
@@ -267,4 +339,20 @@ pub unsafe extern "C" fn helio_client_destroy(client: *mut helio_client, timeout
         }
         wound_up.into()
     })
+}
+
+/// Let a client go, for finalizers: it shuts down and returns at once. POLL and PULL events that the host has not seen
+/// are dropped, THREAD requests still get their DONE; its memory goes when the last thread has left. docs/shutdown.md.
+///
+/// @param client NULL does nothing. No call may start on it from now on. Any thread, also callbacks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_client_release(client: *mut helio_client) {
+    guard((), || {
+        // SAFETY: the client is NULL or alive, says the contract.
+        let status = unsafe { simply(client, |client| client.release()) };
+        if status == HELIO_OK {
+            // SAFETY: it came from helio_client_create; calls that run hold the client by themselves.
+            drop(unsafe { Box::from_raw(client) });
+        } // else NULL, or a forked child: forgotten
+    });
 }

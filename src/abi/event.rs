@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::ptr::{from_ref, null};
 
 use super::{helio_error, helio_status};
-use crate::deliver::{Event, Receiver};
+use crate::deliver::{Event, Parcel, Receiver, Taken};
 use crate::text::ZString;
 
 /// A request's number: issued by the library, never 0, never used twice.
@@ -19,8 +19,8 @@ pub const HELIO_EVENT_CHUNK: helio_event_kind = 2;
 /// The end, once and last. `data`: one whole chat.completion, or what had come of it.
 pub const HELIO_EVENT_DONE: helio_event_kind = 3;
 
-/// Written by the library, borrowed by the host until the callback returns. All text is UTF-8 and ends in a NUL that
-/// its length does not count; it is NULL with 0 where absent.
+/// Written by the library, borrowed by the host until the callback returns, or until helio_event_release. All text is
+/// UTF-8 and ends in a NUL that its length does not count; it is NULL with 0 where absent. docs/events.md.
 #[repr(C)]
 pub struct helio_event {
     /// Bytes of this struct that are filled.
@@ -55,9 +55,11 @@ pub struct helio_event {
     pub report_len: usize,
 }
 
-/// Sees an event, on the thread that called helio_complete; no lock is held meanwhile. Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return
-/// value means nothing. It returns normally: no exception, no longjmp. Any function may be called from it but
-/// helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
+/// Sees an event; no lock is held meanwhile. Where it runs is what the delivery says: on the thread that called
+/// helio_complete, inside helio_poll (and the last drain of helio_client_destroy), or on a thread of the library.
+/// Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return value means
+/// nothing. It returns normally: no exception, no longjmp. Any function may be called from it but helio_poll,
+/// helio_next_event, helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
 pub type helio_event_fn = Option<unsafe extern "C" fn(event: *const helio_event, user_data: *mut c_void) -> i32>;
 
 /// Shows events to the host's function.
@@ -68,37 +70,100 @@ pub(super) struct HostFunction {
     pub reasoning: ZString,
 }
 
+// SAFETY: the contract says on which threads on_event runs, one at a time; its pointer is only handed back.
+unsafe impl Send for HostFunction {}
+
+impl HostFunction {
+    pub fn new(on_event: unsafe extern "C" fn(*const helio_event, *mut c_void) -> i32, user_data: *mut c_void) -> Self {
+        HostFunction { on_event, user_data, text: ZString::default(), reasoning: ZString::default() }
+    }
+}
+
 impl Receiver for HostFunction {
     fn receive(&mut self, event: &Event<'_>) -> bool {
-        let pointers = |text: Option<&ZString>| text.map_or((null(), 0), |text| (text.as_ptr(), text.len()));
         self.text.rewrite(|text| text.push_str(event.text));
         self.reasoning.rewrite(|text| text.push_str(event.reasoning));
-        let says = |text: &ZString| if text.is_empty() { (null(), 0) } else { pointers(Some(text)) };
-        let report = event.report.map(|report| ZString::from(report.to_owned()));
+        let report = event.report.map(ZString::of);
         let error = event.failure.map(helio_error::from);
-        let (data, len) = pointers(event.data);
-        let (text, text_len) = says(&self.text);
-        let (reasoning, reasoning_len) = says(&self.reasoning);
-        let (report_text, report_len) = pointers(report.as_ref());
+        let said = |text: &ZString| (!text.is_empty()).then_some(text).map_or((null(), 0), parts);
         let shown = helio_event {
-            struct_size: size_of::<helio_event>() as u32,
-            kind: event.kind as u32,
-            request: event.request,
-            user_data: self.user_data,
-            data,
-            len,
-            text,
-            text_len,
-            reasoning,
-            reasoning_len,
-            status: event.status.into(),
-            http_status: event.http_status.into(),
+            data: event.data.map_or(null(), ZString::as_ptr),
+            len: event.data.map_or(0, ZString::len),
+            text: said(&self.text).0,
+            text_len: said(&self.text).1,
+            reasoning: said(&self.reasoning).0,
+            reasoning_len: said(&self.reasoning).1,
             error: error.as_ref().map_or(null(), from_ref),
-            report: report_text,
-            report_len,
+            report: report.as_ref().map_or(null(), ZString::as_ptr),
+            report_len: report.as_ref().map_or(0, ZString::len),
+            ..bare(event, self.user_data)
         };
         // SAFETY: the host's function takes an event that is borrowed until it returns; all that it points to lives as long.
         unsafe { (self.on_event)(&shown, self.user_data) == 0 }
+    }
+}
+
+fn parts(text: &ZString) -> (*const c_char, usize) {
+    (text.as_ptr(), text.len())
+}
+
+/// An event without what it points to.
+fn bare(event: &Event<'_>, user_data: *mut c_void) -> helio_event {
+    helio_event {
+        struct_size: size_of::<helio_event>() as u32,
+        kind: event.kind as u32,
+        request: event.request,
+        user_data,
+        data: null(),
+        len: 0,
+        text: null(),
+        text_len: 0,
+        reasoning: null(),
+        reasoning_len: 0,
+        status: event.status.into(),
+        http_status: event.http_status.into(),
+        error: null(),
+        report: null(),
+        report_len: 0,
+    }
+}
+
+/// An event that is the host's until it releases it: the struct it sees, and behind it what that points to.
+#[repr(C)]
+pub(super) struct TakenEvent {
+    event: helio_event,
+    error: Option<Box<helio_error>>,
+    parcel: Box<Parcel>,
+}
+
+impl TakenEvent {
+    /// For the host, which gives it back with [`TakenEvent::release`].
+    pub fn hand_out(taken: Taken) -> *const helio_event {
+        let Taken { parcel, tag } = taken;
+        let part = |text: &Option<ZString>| text.as_ref().map_or((null(), 0), parts);
+        let error = parcel.failure.as_deref().map(|failure| Box::new(helio_error::from(failure)));
+        let event = helio_event {
+            data: part(&parcel.data).0,
+            len: part(&parcel.data).1,
+            text: part(&parcel.text).0,
+            text_len: part(&parcel.text).1,
+            reasoning: part(&parcel.reasoning).0,
+            reasoning_len: part(&parcel.reasoning).1,
+            error: error.as_deref().map_or(null(), from_ref),
+            report: part(&parcel.report).0,
+            report_len: part(&parcel.report).1,
+            ..bare(&parcel.event(), std::ptr::without_provenance_mut(tag))
+        };
+        Box::into_raw(Box::new(TakenEvent { event, error, parcel })).cast_const().cast()
+    }
+
+    /// # Safety
+    /// `event` came from [`TakenEvent::hand_out`] and was not released before.
+    pub unsafe fn release(event: *const helio_event) {
+        // SAFETY: the event is the first field of a box that was leaked by `hand_out`.
+        let taken = unsafe { Box::from_raw(event.cast_mut().cast::<TakenEvent>()) };
+        let TakenEvent { event: _, error, parcel } = *taken;
+        drop((error, parcel));
     }
 }
 

@@ -11,6 +11,7 @@
 #![allow(clippy::missing_safety_doc)] // what the host must see to is in the contract, once for all functions
 
 mod client;
+mod delivery;
 mod event;
 mod guard;
 mod input;
@@ -20,6 +21,7 @@ mod result;
 mod status;
 
 pub use client::*;
+pub use delivery::*;
 pub use event::*;
 pub use library::*;
 pub use request::*;

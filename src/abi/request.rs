@@ -2,29 +2,30 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
+use std::sync::Arc;
 
 use super::client::{simply, with_client};
 use super::event::HostFunction;
 use super::guard::guard;
 use super::input::{self, Sized32};
-use super::result::{boxed_buffer, boxed_error, put};
+use super::result::{boxed_buffer, boxed_error, fail, put};
 use super::{
-    HELIO_ERR_INTERNAL, HELIO_STRLEN, helio_buffer, helio_client, helio_error, helio_event_fn, helio_request_id,
-    helio_status,
+    HELIO_ERR_INTERNAL, HELIO_OK, HELIO_STRLEN, helio_buffer, helio_client, helio_error, helio_event_fn,
+    helio_request_id, helio_status,
 };
-use crate::client::{Answered, Ask};
+use crate::client::{Answered, Ask, Way};
 use crate::deliver::Receiver;
 use crate::failure::Failure;
-use crate::text::ZString;
+use crate::status::Status;
 
-/// How events come: one of HELIO_DELIVERY_…. helio_complete ignores it.
+/// How the events of helio_submit come: one of HELIO_DELIVERY_…. docs/delivery.md says which for whom.
 pub type helio_delivery = u32;
 
-/// Only inside a poll of the host. For a delivery that this version does not have.
+/// Callbacks run inside helio_poll only (and in the last drain of helio_client_destroy).
 pub const HELIO_DELIVERY_POLL: helio_delivery = 0;
-/// Taken by the host, one by one. For a delivery that this version does not have.
+/// No callback: the host takes events with helio_next_event.
 pub const HELIO_DELIVERY_PULL: helio_delivery = 1;
-/// On a thread of the library. For a delivery that this version does not have.
+/// Callbacks run on a thread of the library that serves this one request.
 pub const HELIO_DELIVERY_THREAD: helio_delivery = 2;
 
 /// How a request is made. Zero it and set its size with helio_request_options_init.
@@ -37,9 +38,10 @@ pub struct helio_request_options {
     pub delivery: helio_delivery,
     /// 0, or an id from helio_reserve, used once.
     pub id: helio_request_id,
-    /// Sees each event; NULL: nobody does. It and its data must live until the call returns.
+    /// Sees each event. helio_complete: NULL: nobody does. helio_submit: required, but for PULL, which refuses one. It
+    /// and its data must live until its DONE has returned.
     pub on_event: helio_event_fn,
-    /// Given to on_event.
+    /// Given to on_event, and with each event.
     pub user_data: *mut c_void,
     /// JSON: the per-request part of the config, a merge patch (RFC 7396) on the client's; NULL: none.
     pub overrides: *const c_char,
@@ -129,29 +131,112 @@ pub unsafe extern "C" fn helio_complete(
 /// # Safety
 /// As helio_complete.
 unsafe fn complete(
-    client: &crate::Client,
+    client: &Arc<crate::Client>,
     json: *const c_char,
     len: usize,
     opts: *const helio_request_options,
 ) -> Result<Answered, Failure> {
     // SAFETY: by the contract of this function; so below.
+    let opts = unsafe { input::read_struct(opts) }?;
+    // SAFETY: as above.
+    let ask = unsafe { read_ask(json, len, opts.as_ref()) }?;
+    let receiver = opts.and_then(|opts| {
+        let host = HostFunction::new(opts.on_event?, opts.user_data);
+        Some(Box::new(host) as Box<dyn Receiver>)
+    });
+    Ok(client.ask(ask, receiver))
+}
+
+/// # Safety
+/// `json` and the texts of `opts` are NULL or as long as they say, for `'a`.
+unsafe fn read_ask<'a>(
+    json: *const c_char,
+    len: usize,
+    opts: Option<&helio_request_options>,
+) -> Result<Ask<'a>, Failure> {
+    // SAFETY: by the contract of this function; so below.
     let body = unsafe { input::bytes(json, len, "request body") }?;
     let body = body.ok_or_else(|| Failure::argument("json is NULL: give a request body"))?;
     // SAFETY: as above.
-    let opts = unsafe { input::read_struct(opts) }?;
-    // SAFETY: as above.
     let overrides = opts.map(|opts| unsafe { input::text(opts.overrides, opts.overrides_len, "overrides") });
-    let overrides = overrides.transpose()?.flatten();
-    let mut host = opts.and_then(|opts| {
-        Some(HostFunction {
-            on_event: opts.on_event?,
-            user_data: opts.user_data,
-            text: ZString::default(),
-            reasoning: ZString::default(),
-        })
-    });
-    let receiver = host.as_mut().map(|host| host as &mut dyn Receiver);
-    Ok(client.ask(Ask { body, id: opts.map_or(0, |opts| opts.id), overrides, receiver }))
+    Ok(Ask { body, id: opts.map_or(0, |opts| opts.id), overrides: overrides.transpose()?.flatten() })
+}
+
+/// Begin a request and return at once; its events come as `opts->delivery` says. Never blocks, never calls an event
+/// back. HELIO_OK promises RESPONSE, CHUNKs and then exactly one DONE, whatever happens; anything else promises that no
+/// event ever comes, and user_data is not touched. docs/delivery.md.
+///
+/// @param json an OpenAI chat-completions body: one JSON object in UTF-8, sent byte for byte. Copied before the call returns.
+/// @param len bytes of `json`, or HELIO_STRLEN.
+/// @param opts required. POLL and THREAD need `on_event`, PULL refuses one.
+/// @param out_id gets the request's id, before any of its events can be seen; 0 on failure; may be NULL.
+/// @param out_error gets the error of a failure, to be freed with helio_error_free; may be NULL.
+/// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT, _INVALID_UTF8, _INVALID_JSON, _UNSUPPORTED (an unknown delivery), _BUSY
+/// (limits.max_in_flight and limits.max_queued are reached), _CANCELLED (the reserved id was), _AUTHENTICATION (no key
+/// for the gateway), _SHUT_DOWN, _FORKED, _INTERNAL. Any thread, also callbacks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_submit(
+    client: *mut helio_client,
+    json: *const c_char,
+    len: usize,
+    opts: *const helio_request_options,
+    out_id: *mut helio_request_id,
+    out_error: *mut *mut helio_error,
+) -> helio_status {
+    guard(HELIO_ERR_INTERNAL, || {
+        // SAFETY: out-parameters are NULL or can be written, says the contract; so below.
+        unsafe {
+            put(out_id, 0);
+            put(out_error, null_mut());
+        }
+        // SAFETY: the client is NULL or alive, the options NULL or of the size they say, the texts as long as they say.
+        let result = unsafe { with_client(client, Err, |client| submit(client, json, len, opts, out_id)) };
+        match result {
+            Ok(()) => HELIO_OK,
+            // SAFETY: as above.
+            Err(failure) => unsafe { fail(failure, out_error) },
+        }
+    })
+}
+
+/// # Safety
+/// As helio_submit.
+unsafe fn submit(
+    client: &Arc<crate::Client>,
+    json: *const c_char,
+    len: usize,
+    opts: *const helio_request_options,
+    out_id: *mut helio_request_id,
+) -> Result<(), Failure> {
+    // SAFETY: by the contract of this function; so below.
+    let opts = unsafe { input::read_struct(opts) }?;
+    let opts = opts.ok_or_else(|| Failure::argument("opts is NULL: say in it how the events are to come"))?;
+    // SAFETY: as above.
+    let ask = unsafe { read_ask(json, len, Some(&opts)) }?;
+    let way = way(&opts)?;
+    // SAFETY: as above.
+    client.submit(ask, way, |id| unsafe { put(out_id, id) })
+}
+
+fn way(opts: &helio_request_options) -> Result<Way, Failure> {
+    let host = || {
+        let on_event = opts.on_event.ok_or_else(|| {
+            Failure::argument("on_event is NULL: POLL and THREAD need one, without it use HELIO_DELIVERY_PULL")
+        })?;
+        Ok(Box::new(HostFunction::new(on_event, opts.user_data)))
+    };
+    match opts.delivery {
+        HELIO_DELIVERY_POLL => Ok(Way::Poll(host()?)),
+        HELIO_DELIVERY_THREAD => Ok(Way::Thread(host()?)),
+        HELIO_DELIVERY_PULL if opts.on_event.is_some() => Err(Failure::argument(
+            "on_event is set, but PULL calls nothing: take events with helio_next_event, or use another delivery",
+        )),
+        HELIO_DELIVERY_PULL => Ok(Way::Pull(opts.user_data.addr())),
+        other => Err(Failure::new(
+            Status::Unsupported,
+            format!("the delivery {other} is unknown: use one of HELIO_DELIVERY_POLL, _PULL, _THREAD"),
+        )),
+    }
 }
 
 /// Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is

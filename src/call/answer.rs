@@ -1,5 +1,6 @@
 //! The answer of an attempt: read, shown as it comes, and judged at its end.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use super::attempt::Outcome;
 use super::report::write_headers;
 use super::{Call, Failed, Phase};
 use crate::chat::body::{Body, BodyLimits, Fault, Final, Promise, Step, Verdict};
-use crate::deliver::EventKind;
+use crate::deliver::{EventKind, Shown};
 use crate::failure::Failure;
+use crate::fault;
 use crate::status::Status;
 use crate::text::{ZString, excerpt};
 use crate::wire::{Answer, End as Ending, Reason, Slot, Socket};
@@ -20,6 +22,8 @@ use crate::wire::{Answer, End as Ending, Reason, Slot, Socket};
 /// The buffer of a read grows from here to there, once a read fills it.
 pub(super) const READ_FIRST: usize = 4 * 1024;
 const READ_MOST: usize = 32 * 1024;
+/// Who has read so often lets others have their turn.
+const READS_A_TURN: usize = 64;
 /// What may follow a finished answer (usage, the terminator) is waited for so long.
 const SETTLE: Duration = Duration::from_secs(5);
 /// Behind `[DONE]` so many bytes are read for the end of the body.
@@ -34,6 +38,11 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// The connection.
+    pub fn socket(&self) -> Option<Arc<Socket>> {
+        self.socket.clone()
+    }
+
     /// Read the end of the body, without waiting: the connection then goes back to the pool. It comes back here if
     /// the end has not come yet, and is closed if it will not.
     pub fn drain(mut self) -> Option<Self> {
@@ -52,8 +61,86 @@ impl Tail {
     }
 }
 
+/// An answer under way.
+pub struct Reading {
+    reader: ureq::BodyReader<'static>,
+    body: Body,
+    slot: Arc<Slot>,
+    socket: Option<Arc<Socket>>,
+    is_plain_stream: bool,
+    left: Vec<u8>,         // was read, and waits until the host has made room
+    unshown: bool,         // the chunk that was read last has found no room
+    last: Option<Stopped>, // no more is read
+}
+
+impl Reading {
+    /// Whether the body can be read on without a thread: ureq's reader survives a read that would have to wait, its
+    /// gzip decoder does not.
+    pub(super) fn is_movable(&self) -> bool {
+        self.is_plain_stream && self.socket.is_some()
+    }
+
+    /// The connection, if it is still there.
+    pub fn socket(&self) -> Option<Arc<Socket>> {
+        self.socket.clone()
+    }
+
+    fn wait_from_now_on(&self) {
+        if let Some(socket) = &self.socket {
+            socket.set_nonblocking(false);
+        }
+    }
+}
+
+/// Why reading pauses.
+pub enum Pause {
+    /// Nothing more has come.
+    Empty,
+    /// The host has no room for more events.
+    Full,
+    /// It is another's turn.
+    Turn,
+    /// It is over.
+    Over(Stopped),
+}
+
+/// How an attempt ended.
+pub struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) tail: Option<Tail>,
+}
+
+/// What reads go into: all NUL between them.
+#[derive(Default)]
+pub struct ReadBuffer(Vec<u8>);
+
+impl ReadBuffer {
+    fn room(&mut self) -> &mut [u8] {
+        if self.0.is_empty() {
+            self.0.resize(READ_FIRST, 0);
+        }
+        &mut self.0
+    }
+
+    fn filled(&self, count: usize) -> &[u8] {
+        &self.0[..count]
+    }
+
+    /// A read has brought so many bytes, and they were used.
+    fn clear(&mut self, count: usize) {
+        self.0[..count].fill(0);
+        if count == self.0.len() && count < READ_MOST {
+            self.0.resize(READ_MOST, 0);
+        }
+    }
+
+    fn clear_all(&mut self) {
+        self.0.fill(0);
+    }
+}
+
 /// How the reading of a body stopped.
-enum Stopped {
+pub enum Stopped {
     /// The framing says that it is whole.
     Ended,
     /// `[DONE]`.
@@ -68,91 +155,152 @@ enum Stopped {
     Halted,
 }
 
-impl Call<'_, '_> {
+impl Call<'_> {
     /// A status of success: the answer itself.
-    pub(super) fn read_answer(&mut self, answer: Answer, slot: &Slot) -> (Outcome, Option<Tail>) {
-        let Answer { body: mut reader, socket, .. } = answer;
+    pub(super) fn begin_reading(&mut self, answer: Answer, slot: Arc<Slot>) -> Reading {
+        let Answer { body: reader, socket, .. } = answer;
         let limits = &self.job.settings.limits;
         let limits = BodyLimits { event_bytes: limits.max_event_bytes, response_bytes: limits.max_response_bytes };
         let promise = Promise::of(self.report.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
-        let mut body = Body::new(promise, limits, self.job.receiver.is_some());
-        let mut stopped = self.pump(&mut reader, &mut body);
-        if matches!(stopped, Stopped::Ended) && slot.end() == Some(Ending::Broken) {
-            stopped = Stopped::Broken; // a reset where only closing ends the body
+        let body = Body::new(promise, limits, self.completer.outlet().is_seen());
+        let is_plain_stream = promise == Promise::Stream && !self.report.headers.contains_key(CONTENT_ENCODING);
+        let (left, unshown, last) = (Vec::new(), false, None);
+        Reading { reader, body, slot, socket, is_plain_stream, left, unshown, last }
+    }
+
+    /// Read all of it on this thread.
+    pub fn read_here(&mut self, mut reading: Box<Reading>) -> Ended {
+        let mut buffer = ReadBuffer::default();
+        loop {
+            match self.read_on(&mut reading, &mut buffer) {
+                Pause::Over(stopped) => return self.close(*reading, stopped),
+                Pause::Full => {
+                    let runtime = self.around.runtime.clone();
+                    runtime.block_on(self.room());
+                }
+                Pause::Turn => {}
+                // Somebody has read it without waiting before.
+                Pause::Empty => reading.wait_from_now_on(),
+            }
         }
-        if let Stopped::Ended | Stopped::Broken = stopped
-            && let Some(last) = self.pump_rest(&mut body)
-        {
-            stopped = last;
+    }
+
+    /// Go on reading, and show what comes, as far as that can be done without waiting for the host (or, if its
+    /// connection is watched, for the server).
+    pub fn read_on(&mut self, reading: &mut Reading, buffer: &mut ReadBuffer) -> Pause {
+        fault::point("body", self.job.id);
+        let left = std::mem::take(&mut reading.left);
+        let mut pause = self.take(reading, &left, Instant::now());
+        for _ in 0..READS_A_TURN {
+            if let Some(pause) = pause {
+                return pause;
+            }
+            if reading.last.is_some() {
+                return self.take_rest(reading);
+            }
+            pause = self.read_once(reading, buffer);
         }
+        pause.unwrap_or(Pause::Turn)
+    }
+
+    fn read_once(&mut self, reading: &mut Reading, buffer: &mut ReadBuffer) -> Option<Pause> {
+        let room = buffer.room();
+        let result = reading.reader.read(room);
+        if self.job.stop.reason().is_some() {
+            buffer.clear_all();
+            return Some(Pause::Over(Stopped::Halted));
+        }
+        let count = match result {
+            Ok(0) => {
+                reading.last = Some(Stopped::Ended);
+                return None;
+            }
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(Pause::Empty),
+            // ureq drops what it had decoded of this read before it met the fault; it lies in the buffer, which
+            // was all NUL, and neither JSON nor an event stream has a NUL in it.
+            Err(error) => {
+                reading.last = Some(broken(error));
+                memchr::memchr(0, room).unwrap_or(room.len())
+            }
+        };
+        let arrived = Instant::now();
+        let pause = self.take(reading, buffer.filled(count), arrived);
+        match reading.last {
+            None => buffer.clear(count),
+            Some(_) => buffer.clear_all(),
+        }
+        if reading.body.counts_bytes() && pause.is_none() && reading.last.is_none() {
+            self.progress(arrived);
+            self.job.deadlines.enter(Phase::Idle, arrived);
+        }
+        pause
+    }
+
+    /// Take in what was read, and show what comes of it: first the chunk for which there was no room before.
+    fn take(&mut self, reading: &mut Reading, mut input: &[u8], arrived: Instant) -> Option<Pause> {
+        loop {
+            if !reading.unshown {
+                match reading.body.next(&mut input) {
+                    Ok(Step::More) => return None,
+                    Ok(Step::Terminated) => return Some(Pause::Over(Stopped::Terminated)),
+                    Ok(Step::Chunk) => {}
+                    Err(fault) => return Some(Pause::Over(Stopped::Fault(fault))),
+                }
+            }
+            if let Some(pause) = self.show_next(reading, arrived) {
+                reading.left = input.to_vec();
+                return Some(pause);
+            }
+        }
+    }
+
+    /// No more bytes come: show what the last of them still hold.
+    fn take_rest(&mut self, reading: &mut Reading) -> Pause {
+        if let Some(Stopped::Ended | Stopped::Broken) = reading.last {
+            loop {
+                match reading.body.rest() {
+                    Ok(Step::More | Step::Terminated) => break,
+                    Ok(Step::Chunk) => {}
+                    Err(fault) => return Pause::Over(Stopped::Fault(fault)),
+                }
+                if let Some(pause) = self.show_next(reading, Instant::now()) {
+                    return pause;
+                }
+            }
+        }
+        Pause::Over(reading.last.take().unwrap_or(Stopped::Ended))
+    }
+
+    /// Show the chunk that was read last. `None`: go on.
+    fn show_next(&mut self, reading: &mut Reading, arrived: Instant) -> Option<Pause> {
+        let shown = self.show_chunk(&reading.body, arrived);
+        reading.unshown = shown == Shown::Full;
+        match shown {
+            Shown::Seen => None,
+            Shown::Full => Some(Pause::Full),
+            Shown::Refused => Some(Pause::Over(Stopped::Halted)),
+        }
+    }
+
+    /// Reading has stopped: what the attempt has come to.
+    pub fn close(&mut self, reading: Reading, stopped: Stopped) -> Ended {
+        let Reading { reader, body, slot, socket, .. } = reading;
+        let is_reset = matches!(stopped, Stopped::Ended) && slot.end() == Some(Ending::Broken);
+        let stopped = if is_reset { Stopped::Broken } else { stopped }; // where only closing ends the body
         self.report.terminator = body.terminated();
         self.report.events = body.chunks();
         let tail = matches!(stopped, Stopped::Terminated).then_some(Tail { body: reader, socket });
-        let outcome = self.judge(stopped, body, slot);
-        match outcome {
+        let outcome = self.judge(stopped, body, &slot);
+        let (outcome, tail) = match outcome {
             // A JSON answer has shown nothing yet.
-            Ok(told) if self.report.events == 0 && !self.respond() => (Err(self.stopped(Some(told))), None),
+            Ok(told) if self.report.events == 0 && self.respond() == Shown::Refused => {
+                (Err(self.stopped(Some(told))), None)
+            }
             outcome => (outcome, tail),
-        }
-    }
-
-    /// Read, and show what comes, until something ends it.
-    fn pump(&mut self, reader: &mut ureq::BodyReader<'static>, body: &mut Body) -> Stopped {
-        let mut buffer = vec![0u8; READ_FIRST];
-        loop {
-            let result = reader.read(&mut buffer);
-            if self.job.stop.reason().is_some() {
-                return Stopped::Halted;
-            }
-            let (count, last) = match result {
-                Ok(0) => return Stopped::Ended,
-                Ok(count) => (count, None),
-                // ureq drops what it had decoded of this read before it met the fault; it lies in the buffer, which
-                // was all NUL, and neither JSON nor an event stream has a NUL in it.
-                Err(error) => (memchr::memchr(0, &buffer).unwrap_or(buffer.len()), Some(broken(error))),
-            };
-            let arrived = Instant::now();
-            if let Some(stopped) = self.take(body, &buffer[..count], arrived) {
-                return stopped;
-            }
-            if let Some(last) = last {
-                return last;
-            }
-            buffer[..count].fill(0);
-            if count == buffer.len() && count < READ_MOST {
-                buffer.resize(READ_MOST, 0);
-            }
-            if body.counts_bytes() {
-                self.progress(arrived);
-                self.job.deadlines.enter(Phase::Idle, arrived);
-            }
-        }
-    }
-
-    /// Take in what was read, and show what came of it. What ended the answer, if something did.
-    fn take(&mut self, body: &mut Body, mut input: &[u8], arrived: Instant) -> Option<Stopped> {
-        loop {
-            match body.next(&mut input) {
-                Ok(Step::More) => return None,
-                Ok(Step::Terminated) => return Some(Stopped::Terminated),
-                Ok(Step::Chunk) if !self.show_chunk(body, arrived) => return Some(Stopped::Halted),
-                Ok(Step::Chunk) => {}
-                Err(fault) => return Some(Stopped::Fault(fault)),
-            }
-        }
-    }
-
-    fn pump_rest(&mut self, body: &mut Body) -> Option<Stopped> {
-        loop {
-            match body.rest() {
-                Ok(Step::More | Step::Terminated) => return None,
-                Ok(Step::Chunk) if !self.show_chunk(body, Instant::now()) => {
-                    return Some(Stopped::Halted);
-                }
-                Ok(Step::Chunk) => {}
-                Err(fault) => return Some(Stopped::Fault(fault)),
-            }
-        }
+        };
+        self.attempted(&outcome, &slot);
+        Ended { outcome, tail }
     }
 
     fn progress(&mut self, arrived: Instant) {
@@ -162,15 +310,19 @@ impl Call<'_, '_> {
     }
 
     /// Show the chunk that was just read, and wait for the next from now on.
-    fn show_chunk(&mut self, body: &Body, arrived: Instant) -> bool {
+    fn show_chunk(&mut self, body: &Body, arrived: Instant) -> Shown {
         self.progress(arrived);
-        let go_on = match (body.chunk(), body.words()) {
-            (Some(chunk), Some(words)) => {
-                self.respond() && self.show(EventKind::Chunk, chunk, &words.text, &words.reasoning)
-            }
-            _ => true,
+        let shown = match (body.chunk(), body.words()) {
+            (Some(chunk), Some(words)) => match self.respond() {
+                Shown::Seen => self.show(EventKind::Chunk, chunk, &words.text, &words.reasoning),
+                other => other,
+            },
+            _ => Shown::Seen,
         };
-        let now = if self.job.receiver.is_some() { Instant::now() } else { arrived };
+        if shown == Shown::Full {
+            return shown; // the clock rests on
+        }
+        let now = if self.completer.outlet().runs_host_code() { Instant::now() } else { arrived };
         let idle = self.job.settings.timeouts.idle;
         match body.finished_choices() {
             None => {
@@ -187,13 +339,17 @@ impl Call<'_, '_> {
                 self.job.deadlines.enter(Phase::Settle(idle.map_or(SETTLE, |idle| idle.min(SETTLE))), since);
             }
         }
-        go_on
+        shown
     }
 
     /// RESPONSE, once. From here on this attempt is the last.
-    fn respond(&mut self) -> bool {
-        if std::mem::replace(&mut self.committed, true) || self.job.receiver.is_none() {
-            return true;
+    fn respond(&mut self) -> Shown {
+        if std::mem::replace(&mut self.committed, true) {
+            return Shown::Seen;
+        }
+        self.job.body = Cow::Borrowed(&[]);
+        if !self.completer.outlet().is_seen() {
+            return Shown::Seen;
         }
         let mut data = format!("{{\"status\":{},\"headers\":", self.http_status);
         write_headers(&mut data, &self.report.headers, |_, value| Some(value));

@@ -6,11 +6,12 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 use ureq::http::header::LOCATION;
 
-use super::answer::{READ_FIRST, Tail};
+use super::answer::{Ended, READ_FIRST, Reading};
 use super::{Call, Failed, Level, Phase, TARGET, retry};
 use crate::chat::body::Final;
 use crate::chat::refusal;
 use crate::failure::Failure;
+use crate::fault;
 use crate::provider;
 use crate::status::Status;
 use crate::text::{excerpt, lossy, text_end};
@@ -25,27 +26,57 @@ const TARGET_MOST: usize = 300;
 
 pub(super) type Outcome = Result<Final, Box<Failed>>;
 
-impl Call<'_, '_> {
-    /// Send once and read what comes. `fresh`: on a new connection.
-    pub(super) fn attempt(&mut self, fresh: bool) -> (Outcome, Option<Tail>) {
+/// What sending has led to.
+pub enum Opened {
+    /// An answer of success, whose body is still to be read.
+    Answer(Box<Reading>),
+    /// The end of the attempt.
+    Ended(Ended),
+}
+
+impl Opened {
+    fn over(outcome: Outcome) -> Self {
+        Opened::Ended(Ended { outcome, tail: None })
+    }
+}
+
+impl Call<'_> {
+    /// Send, and read the head of the answer. If the connection came from the pool and was dead, it is sent a second
+    /// time on a new one, unseen.
+    pub fn open(&mut self) -> Opened {
+        let before = self.report.attempts.len();
+        match self.attempt(false) {
+            Opened::Ended(ended) if ended.outcome.as_ref().is_err_and(|failed| failed.stale) => {}
+            opened => return opened,
+        }
+        self.report.attempts.truncate(before);
+        self.around.log.write(Level::Debug, TARGET, || {
+            format!("request {}: the idle connection was dead, sent again on a new one", self.job.id)
+        });
+        self.attempt(true)
+    }
+
+    /// `fresh`: on a new connection.
+    fn attempt(&mut self, fresh: bool) -> Opened {
+        fault::point("attempt", self.job.id);
         self.http_status = 0;
         (self.report.head, self.report.first_event, self.report.last_event) = (None, None, None);
         self.job.deadlines.enter(Phase::Connect, Instant::now());
         if self.job.stop.reason().is_some() {
-            return (Err(self.stopped(None)), None); // nothing was tried
+            return Opened::over(Err(self.stopped(None))); // nothing was tried
         }
         let deadlines = self.job.deadlines.clone();
         let on_connected = Box::new(move || deadlines.enter(Phase::FirstEvent, Instant::now()));
         let slot = Slot::new(self.job.stop.clone(), self.around.endpoint.peer.clone(), on_connected);
-        let api_key = (self.around.api_key)();
+        let api_key = self.around.api_key.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         let headers = match provider::headers(&self.job.settings, api_key.as_deref(), self.job.facts.streams) {
             Ok(headers) => headers,
-            Err(failure) => return (Err(Box::new(Failed::new(failure))), None),
+            Err(failure) => return Opened::over(Err(Box::new(Failed::new(failure)))),
         };
         let outgoing = Outgoing {
             uri: self.around.endpoint.uri.clone(),
             headers,
-            body: self.job.body,
+            body: &self.job.body,
             max_head_bytes: self.job.settings.limits.max_head_bytes,
             fresh,
         };
@@ -54,18 +85,36 @@ impl Call<'_, '_> {
         });
         let answer = self.around.wire.send(outgoing, &slot);
         self.report.times = slot.times();
-        let (outcome, tail) = match answer {
-            Err(error) => (Err(self.unanswered(error)), None),
-            Ok(answer) => {
+        let outcome = match answer {
+            Err(error) => Err(self.unanswered(error)),
+            Ok(mut answer) => {
                 self.report.head = Some(self.job.started.elapsed());
-                self.read(answer, &slot)
+                self.http_status = answer.status;
+                self.report.headers = std::mem::take(&mut answer.headers);
+                match answer.status {
+                    204 | 205 => {
+                        self.strange(&slot, format!("answered with status {}: no content", answer.status), None)
+                    }
+                    200..=299 => return Opened::Answer(Box::new(self.begin_reading(answer, slot))),
+                    300..=399 => self.redirected(&slot),
+                    400..=599 => self.read_refusal(answer, &slot),
+                    other => {
+                        let why = format!("answered with status {other}, which is no end of a request");
+                        self.strange(&slot, why, None)
+                    }
+                }
             }
         };
+        self.attempted(&outcome, &slot);
+        Opened::over(outcome)
+    }
+
+    /// The attempt is over: write down what it was.
+    pub(super) fn attempted(&mut self, outcome: &Outcome, slot: &Slot) {
         self.report.bytes_sent += slot.bytes_sent();
         self.report.bytes_received += slot.bytes_received();
         let status = outcome.as_ref().map_or_else(|failed| failed.failure.status, |_| Status::Ok);
         self.record(status, slot.was_reused());
-        (outcome, tail)
     }
 
     fn unanswered(&self, error: WireError) -> Box<Failed> {
@@ -76,29 +125,15 @@ impl Call<'_, '_> {
         Box::new(Failed { by_table: retryable, stale, ..Failed::new(Failure::new(status, message)) })
     }
 
-    fn read(&mut self, mut answer: Answer, slot: &Slot) -> (Outcome, Option<Tail>) {
-        self.http_status = answer.status;
-        self.report.headers = std::mem::take(&mut answer.headers);
-        match answer.status {
-            204 | 205 => {
-                (self.strange(slot, format!("answered with status {}: no content", answer.status), None), None)
-            }
-            200..=299 => self.read_answer(answer, slot),
-            300..=399 => {
-                let target = self.report.headers.get(LOCATION);
-                let target = target.map_or("nowhere".into(), |value| String::from_utf8_lossy(value.as_bytes()));
-                let target = excerpt(&self.mask(without_user_info(&target)), TARGET_MOST);
-                let why = format!(
-                    "redirects to {target} (status {}), and redirects are never followed: set base_url to where the server really is",
-                    answer.status
-                );
-                (self.strange(slot, why, None), None)
-            }
-            400..=599 => (self.read_refusal(answer, slot), None),
-            other => {
-                (self.strange(slot, format!("answered with status {other}, which is no end of a request"), None), None)
-            }
-        }
+    fn redirected(&self, slot: &Slot) -> Outcome {
+        let target = self.report.headers.get(LOCATION);
+        let target = target.map_or("nowhere".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+        let target = excerpt(&self.mask(without_user_info(&target)), TARGET_MOST);
+        let why = format!(
+            "redirects to {target} (status {}), and redirects are never followed: set base_url to where the server really is",
+            self.http_status
+        );
+        self.strange(slot, why, None)
     }
 
     pub(super) fn strange(&self, slot: &Slot, why: String, partial: Option<Final>) -> Outcome {

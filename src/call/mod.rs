@@ -1,28 +1,37 @@
 //! One request from its start to its end: attempts, deadlines, retries, cancelling, the report.
 //!
-//! A [`Call`] runs on the thread that it is given. It asks the provider what to send, lets the wire carry it, and
-//! the chat room say what came back; it alone decides whether to try again, and how it all ended.
+//! A [`Call`] does its work on whatever thread it is told to, in steps between which it can be moved: an attempt up to
+//! the head of the answer ([`Call::open`]), the answer read by read ([`Call::read_on`]), and what follows from its end
+//! ([`Call::after`]). It asks the provider what to send, lets the wire carry it, and the chat room say what came back;
+//! it alone decides whether to try again, and how it all ended. Who runs which step where is the client's affair.
 
 mod answer;
 mod attempt;
 mod deadline;
+mod end;
 mod report;
 mod request;
 mod retry;
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-pub use answer::Tail;
+pub use answer::{Ended, Pause, ReadBuffer, Reading, Tail};
+pub use attempt::Opened;
 pub use deadline::{Deadlines, Keeper, Phase};
+pub use end::{Completer, End, Ticket};
 pub use request::{Facts, check, utf8};
 
 use crate::chat::assemble::Words;
 use crate::chat::body::Final;
 use crate::config::{Endpoint, Settings};
-use crate::deliver::{Event, EventKind, Receiver, inside};
+use crate::deliver::{Event, EventKind, Shown};
 use crate::failure::Failure;
 use crate::log::{Level, Log};
 use crate::status::Status;
@@ -33,27 +42,27 @@ use report::{Attempt, Report};
 const TARGET: &str = "helio::call";
 
 /// What a call finds around it: its client's things.
-pub struct Surroundings<'a> {
+pub struct Surroundings {
     /// The connections.
-    pub wire: &'a Wire,
+    pub wire: Wire,
     /// The internal runtime.
-    pub runtime: tokio::runtime::Handle,
+    pub runtime: Handle,
     /// Where requests go.
-    pub endpoint: &'a Endpoint,
+    pub endpoint: Endpoint,
     /// The key that counts now.
-    pub api_key: &'a dyn Fn() -> Option<String>,
+    pub api_key: Arc<RwLock<Option<String>>>,
     /// The client's log.
-    pub log: &'a Log,
-    /// The client's number, to know its callbacks by.
-    pub client: usize,
+    pub log: Log,
+    /// Second and later attempts so far.
+    pub retries: AtomicU64,
 }
 
 /// What is to be done.
 pub struct Job<'a> {
     /// The request's id.
     pub id: u64,
-    /// The bytes to send.
-    pub body: &'a [u8],
+    /// The bytes to send; they go when nothing can be sent again.
+    pub body: Cow<'a, [u8]>,
     /// What is known of them.
     pub facts: Facts,
     /// What holds for this request.
@@ -64,131 +73,106 @@ pub struct Job<'a> {
     pub deadlines: Arc<Deadlines>,
     /// When the call began.
     pub started: Instant,
-    /// How long it waited to be admitted.
-    pub queued: Duration,
-    /// Who sees its events.
-    pub receiver: Option<&'a mut dyn Receiver>,
-}
-
-/// How a call ended.
-pub struct End {
-    /// The outcome.
-    pub status: Status,
-    /// What the server sent; 0 before a response.
-    pub http_status: u16,
-    /// One `chat.completion`, or what had come of it.
-    pub data: Option<ZString>,
-    /// What its choice 0 says.
-    pub words: Words,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-    /// The evidence, if anybody can see it.
-    pub report: Option<String>,
-    tail: Option<Tail>,
-}
-
-impl End {
-    /// A call that ended before it had begun, or whose end was lost.
-    pub fn failed(failure: Failure) -> Self {
-        End {
-            status: failure.status,
-            http_status: 0,
-            data: None,
-            words: Words::default(),
-            report: failure.report.clone(),
-            failure: Some(failure),
-            tail: None,
-        }
-    }
-
-    /// A call whose end a fault of ours has swallowed.
-    pub fn lost(failure: Failure, request: u64, total: Duration) -> Self {
-        let report = Report { request, ..Report::default() };
-        let report = report.write(failure.status, None, total, |text| text);
-        End::failed(Failure { report: Some(report), ..failure })
-    }
-
-    /// Show the end to the host. The only way in which a DONE is ever made.
-    pub fn show(&self, id: u64, client: usize, receiver: &mut dyn Receiver) {
-        let event = Event {
-            kind: EventKind::Done,
-            request: id,
-            data: self.data.as_ref(),
-            text: &self.words.text,
-            reasoning: &self.words.reasoning,
-            status: self.status,
-            http_status: self.http_status,
-            failure: self.failure.as_ref(),
-            report: self.report.as_deref(),
-        };
-        inside(client, || receiver.receive(&event));
-    }
-
-    /// Take what may still follow the answer, so that its connection can be used again. What has not come yet is
-    /// given back.
-    pub fn drain(&mut self) -> Option<Tail> {
-        self.tail.take()?.drain()
-    }
 }
 
 /// A request under way.
-pub struct Call<'a, 'r> {
-    around: Surroundings<'a>,
-    job: Job<'r>,
+pub struct Call<'a> {
+    around: Arc<Surroundings>,
+    job: Job<'a>,
+    completer: Completer<'a>,
     report: Report,
     http_status: u16, // of this attempt; 0 before a response
     committed: bool,
     finished: Option<Instant>, // since when every choice has ended
 }
 
-impl<'a, 'r> Call<'a, 'r> {
-    /// Nothing happens before [`Call::run`].
-    pub fn new(around: Surroundings<'a>, job: Job<'r>) -> Self {
+/// What follows from the end of an attempt.
+pub enum Next {
+    /// Another one, after so many milliseconds.
+    Again(u64),
+    /// The end of the call.
+    Over(Box<End>),
+}
+
+impl<'a> Call<'a> {
+    /// Nothing happens before its first step.
+    pub fn new(around: Arc<Surroundings>, job: Job<'a>, completer: Completer<'a>) -> Self {
         let report = Report {
             request: job.id,
             client_request_id: job.settings.request_id.clone(),
             endpoint: around.endpoint.text.clone(),
-            queued: job.queued,
             ..Report::default()
         };
-        Call { around, job, report, http_status: 0, committed: false, finished: None }
+        Call { around, job, completer, report, http_status: 0, committed: false, finished: None }
     }
 
-    /// Try until there is an answer or no sense in trying. The end is not shown yet.
-    pub fn run(mut self) -> End {
-        let mut number = 0;
-        let (outcome, tail) = loop {
-            let (outcome, tail) = self.attempt_and_replay();
-            let next = match &outcome {
-                Ok(_) => break (outcome, tail),
-                Err(failed) => self.next_after(failed, number),
+    /// The brake.
+    pub fn stop(&self) -> &Arc<Stop> {
+        &self.job.stop
+    }
+
+    /// It may run from now on, until its end is decided: then the permit is dropped.
+    pub fn admitted(&mut self, permit: Box<dyn Send>) {
+        self.report.queued = self.job.started.elapsed();
+        self.completer.hold(permit);
+    }
+
+    /// Whether the rest of this answer can be read without a thread.
+    pub fn can_read_elsewhere(&self, reading: &Reading) -> bool {
+        self.completer.outlet().is_queue() && reading.is_movable()
+    }
+
+    /// All of it on this thread. Only the showing of the end is left.
+    pub fn run(&mut self) -> End {
+        loop {
+            let ended = match self.open() {
+                Opened::Answer(reading) => self.read_here(reading),
+                Opened::Ended(ended) => ended,
             };
-            match next {
-                retry::Next::Again(wait_ms) if self.wait(wait_ms) => number += 1,
-                retry::Next::Again(_) => break (Err(self.stopped(None)), None),
-                retry::Next::Never(wait_ms) => {
-                    break (outcome.map_err(|failed| with_retry_after(failed, wait_ms)), tail);
+            match self.after(ended) {
+                Next::Over(end) => return *end,
+                Next::Again(wait_ms) => {
+                    let runtime = self.around.runtime.clone();
+                    if !runtime.block_on(self.back_off(wait_ms)) {
+                        return self.end_stopped();
+                    }
                 }
             }
-        };
-        self.end(outcome, tail)
-    }
-
-    /// One attempt, and a second one unseen if its connection came from the pool and was dead.
-    fn attempt_and_replay(&mut self) -> (Result<Final, Box<Failed>>, Option<Tail>) {
-        let before = self.report.attempts.len();
-        let first = self.attempt(false);
-        if !first.0.as_ref().is_err_and(|failed| failed.stale) {
-            return first;
         }
-        self.report.attempts.truncate(before);
-        self.around.log.write(Level::Debug, TARGET, || {
-            format!("request {}: the idle connection was dead, sent again on a new one", self.job.id)
-        });
-        self.attempt(true)
     }
 
-    fn next_after(&mut self, failed: &Failed, number: u64) -> retry::Next {
+    /// Show the end to the host. Gives back the rest of a connection whose answer has not ended yet.
+    pub fn complete(self, end: &mut End) -> Option<Tail> {
+        self.completer.complete(end);
+        end.drain()
+    }
+
+    /// What becomes of the call after this attempt.
+    pub fn after(&mut self, ended: Ended) -> Next {
+        let Ended { outcome, tail } = ended;
+        let failed = match outcome {
+            Ok(told) => return Next::Over(Box::new(self.end(Ok(told), tail))),
+            Err(failed) => failed,
+        };
+        match self.next_after(&failed) {
+            retry::Next::Again(wait_ms) => Next::Again(wait_ms),
+            retry::Next::Never(wait_ms) => Next::Over(Box::new(self.end(Err(with_retry_after(failed, wait_ms)), tail))),
+        }
+    }
+
+    /// The end of a call that was stopped while it waited for something.
+    pub fn end_stopped(&mut self) -> End {
+        let failed = self.stopped(None);
+        self.end(Err(failed), None)
+    }
+
+    /// The end of a call that a panic of ours, or the system, has ended.
+    pub fn end_failed(&self, failure: Failure) -> End {
+        let failure = Failure { message: self.mask(failure.message), ..failure };
+        End::lost(failure, self.job.id, self.job.started.elapsed())
+    }
+
+    fn next_after(&mut self, failed: &Failed) -> retry::Next {
         if self.committed {
             return retry::Next::Never(None);
         }
@@ -197,14 +181,14 @@ impl<'a, 'r> Call<'a, 'r> {
             by_table: failed.by_table,
             is_final: failed.is_final,
             wish: failed.wish,
-            attempt: number,
+            attempt: (self.report.attempts.len() as u64).saturating_sub(1),
             left_ms,
         };
         retry::decide(&self.job.settings.retry, &facts, retry::chance())
     }
 
     /// Wait before the next attempt. `false`: the call was stopped.
-    fn wait(&mut self, wait_ms: u64) -> bool {
+    pub async fn back_off(&mut self, wait_ms: u64) -> bool {
         if let Some(last) = self.report.attempts.last_mut() {
             last.wait_ms = Some(wait_ms);
             let status = last.status;
@@ -216,17 +200,25 @@ impl<'a, 'r> Call<'a, 'r> {
         if !self.job.stop.take_back_connect() {
             return false;
         }
-        let stop = &self.job.stop;
-        self.around.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                _ = stop.pulled() => false,
-                _ = tokio::time::sleep(Duration::from_millis(wait_ms)) => true,
-            }
-        })
+        self.around.retries.fetch_add(1, Ordering::Relaxed);
+        tokio::select! {
+            biased;
+            _ = self.job.stop.pulled() => false,
+            _ = tokio::time::sleep(Duration::from_millis(wait_ms)) => true,
+        }
     }
 
-    fn end(mut self, outcome: Result<Final, Box<Failed>>, tail: Option<Tail>) -> End {
+    /// Wait until the host has made room for events, or the call is stopped.
+    pub async fn room(&mut self) {
+        let (completer, stop) = (&mut self.completer, &self.job.stop);
+        tokio::select! {
+            biased;
+            _ = stop.pulled() => {}
+            () = poll_fn(|context| completer.poll_room(context)) => {}
+        }
+    }
+
+    fn end(&mut self, outcome: Result<Final, Box<Failed>>, tail: Option<Tail>) -> End {
         self.job.deadlines.end();
         let http_status = self.report.attempts.last().map_or(0, |attempt| attempt.http_status);
         let (status, told, failure) = match outcome {
@@ -244,7 +236,7 @@ impl<'a, 'r> Call<'a, 'r> {
         self.around.log.write(Level::Debug, TARGET, || {
             format!("request {}: {status} after {} ms", self.job.id, total.as_millis())
         });
-        let is_seen = self.job.receiver.is_some() || failure.is_some();
+        let is_seen = self.completer.outlet().is_seen() || failure.is_some();
         let timeout = match (status, self.job.stop.reason()) {
             (Status::Timeout, Some(Reason::Deadline(deadline))) => Some(deadline),
             _ => None,
@@ -299,15 +291,14 @@ impl<'a, 'r> Call<'a, 'r> {
         Failure { code: Some(name.to_owned()), ..Failure::new(Status::Timeout, message) }
     }
 
-    /// Show an event that is not the last. `false`: the host wants no more, or the call was stopped meanwhile.
-    fn show(&mut self, kind: EventKind, data: &ZString, text: &str, reasoning: &str) -> bool {
-        let Some(receiver) = self.job.receiver.as_deref_mut() else {
-            return self.job.stop.reason().is_none();
-        };
-        let request = self.job.id;
+    /// Show an event that is not the last.
+    fn show(&mut self, kind: EventKind, data: &ZString, text: &str, reasoning: &str) -> Shown {
+        if !self.completer.outlet().is_seen() {
+            return if self.job.stop.reason().is_some() { Shown::Refused } else { Shown::Seen };
+        }
         let event = Event {
             kind,
-            request,
+            request: self.job.id,
             data: Some(data),
             text,
             reasoning,
@@ -318,10 +309,11 @@ impl<'a, 'r> Call<'a, 'r> {
         };
         // The clock rests while the host is what is slow.
         self.job.deadlines.rest();
-        if !inside(self.around.client, || receiver.receive(&event)) {
+        let shown = self.completer.show(&event);
+        if shown == Shown::Refused {
             self.job.stop.pull(Reason::Cancelled);
         }
-        self.job.stop.reason().is_none()
+        if self.job.stop.reason().is_some() { Shown::Refused } else { shown }
     }
 
     fn record(&mut self, status: Status, reused: bool) {

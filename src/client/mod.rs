@@ -1,19 +1,25 @@
-//! What lives as long as the client: its config, its requests and their ids, who may run and who waits, the runtime.
+//! What lives as long as the client: its config, its requests and their ids, who may run and who waits, the threads,
+//! the runtime, and the mailboxes.
 
+mod ending;
+mod places;
+mod prewarm;
 mod registry;
 mod runtime;
+mod stats;
+mod submit;
+mod threads;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use once_cell::sync::OnceCell;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::call::{self, Call, Deadlines, End, Job, Surroundings, Tail};
-use crate::config::{Config, check_key};
-use crate::deliver::{Receiver, is_inside};
+use crate::call::{self, Call, Completer, Deadlines, End, Job, Tail, Ticket};
+use crate::config::{Config, Settings, check_key};
+use crate::deliver::{Delivery, Mailroom, Notify, Outlet, QueueLimits, Received, Receiver, Taken, is_inside};
 use crate::failure::Failure;
 use crate::log::{Level, Log, Sink};
 use crate::os;
@@ -21,8 +27,12 @@ use crate::secrets::Secrets;
 use crate::status::Status;
 use crate::text::ZString;
 use crate::wire::{Reason, Stop, TlsSetup};
+use ending::Attendance;
+use places::{Place, Places};
 use registry::Registry;
 use runtime::Reactor;
+use stats::Counters;
+use threads::Threads;
 
 const TARGET: &str = "helio::client";
 /// So many connections are kept that wait for the end of an answer that is complete.
@@ -32,22 +42,25 @@ const PARKED_MOST: usize = 16;
 pub struct Client {
     config: Config,
     tls: TlsSetup,
-    api_key: RwLock<Option<String>>,
+    api_key: Arc<RwLock<Option<String>>>,
     log: Log,
     secrets: Arc<RwLock<Secrets>>,
     registry: Registry,
-    places: Semaphore,
-    waiting: AtomicUsize,
+    places: Places,
+    threads: Arc<Threads>,
     reactor: OnceCell<Reactor>,
+    mailroom: Arc<Mailroom>,
+    counters: Counters,
+    parked: Mutex<Vec<Tail>>,
+    process: u32,
     shut_down: AtomicBool,
     winding_up: AtomicBool,
-    process: u32,
-    parked: Mutex<Vec<Tail>>,
-    calls: Mutex<usize>, // functions of this client that run now
-    all_returned: Condvar,
+    attendance: Mutex<Attendance>,
+    somebody_left: Condvar,
 }
 
-/// One blocking request, as the host gives it.
+/// A request, as the host gives it.
+#[derive(Clone, Copy)]
 pub struct Ask<'a> {
     /// The request body.
     pub body: &'a [u8],
@@ -55,8 +68,16 @@ pub struct Ask<'a> {
     pub id: u64,
     /// The per-request part of the config.
     pub overrides: Option<&'a str>,
-    /// Who sees the events.
-    pub receiver: Option<&'a mut dyn Receiver>,
+}
+
+/// How the events of a submitted request reach the host.
+pub enum Way {
+    /// Shown to this inside [`Client::poll`].
+    Poll(Box<dyn Receiver>),
+    /// Taken with [`Client::next_event`], this with each of them.
+    Pull(usize),
+    /// Shown to this on a thread of the client's.
+    Thread(Box<dyn Receiver>),
 }
 
 /// What a blocking request gives back.
@@ -75,9 +96,18 @@ impl From<Failure> for Answered {
     }
 }
 
+fn shut_down() -> Failure {
+    Failure::new(Status::ShutDown, "the client is shut down: create another")
+}
+
 impl Client {
     /// A client with this config (`None`: defaults and environment) that logs up to a level. Starts no thread.
-    pub fn new(config: Option<&str>, sink: Option<Arc<Sink>>, log_level: i32) -> Result<Self, Failure> {
+    pub fn new(
+        config: Option<&str>,
+        sink: Option<Arc<Sink>>,
+        log_level: i32,
+        notify: Option<Box<Notify>>,
+    ) -> Result<Self, Failure> {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let config = Config::read(config, &environment)?;
         let tls = TlsSetup::new(&config.tls)
@@ -87,19 +117,21 @@ impl Client {
         let secrets = Arc::new(RwLock::new(secrets));
         let client = Client {
             tls,
-            api_key: RwLock::new(config.api_key.clone()),
+            api_key: Arc::new(RwLock::new(config.api_key.clone())),
             log: Log::new(sink, log_level, secrets.clone()),
             secrets,
             registry: Registry::default(),
-            places: Semaphore::new(config.max_in_flight),
-            waiting: AtomicUsize::new(0),
+            places: Places::new(&config),
+            threads: Arc::new(Threads::new(config.max_threads)),
             reactor: OnceCell::new(),
+            mailroom: Arc::new(Mailroom::new(notify)),
+            counters: Counters::default(),
+            parked: Mutex::default(),
+            process: os::process_id(),
             shut_down: AtomicBool::new(false),
             winding_up: AtomicBool::new(false),
-            process: os::process_id(),
-            parked: Mutex::default(),
-            calls: Mutex::new(0),
-            all_returned: Condvar::new(),
+            attendance: Mutex::default(),
+            somebody_left: Condvar::new(),
             config,
         };
         client.warn_of_plain_http();
@@ -119,7 +151,7 @@ impl Client {
                 "this process was forked after the client was created: create another client here",
             ));
         }
-        *self.running() += 1;
+        self.comes_in();
         Ok(Entered(self))
     }
 
@@ -147,50 +179,13 @@ impl Client {
     /// Cancel a request, whatever it is doing; any number is fine.
     pub fn cancel(&self, id: u64) {
         self.registry.cancel(id);
+        self.mailroom.silence(id);
     }
 
     /// Cancel all requests that live.
     pub fn cancel_all(&self) {
-        self.registry.stop_all(Reason::Cancelled);
-    }
-
-    /// Refuse new requests and end those that live. Never blocks.
-    pub fn shut_down(&self) {
-        if !self.shut_down.swap(true, Ordering::SeqCst) {
-            self.log.write(Level::Debug, TARGET, || "shut down".to_owned());
-        }
-        self.registry.stop_all(Reason::ShutDown);
-    }
-
-    /// Wait until no function of this client runs but the caller's, and end the runtime. `false`: not in time, or
-    /// another thread does it.
-    pub fn wind_up(&self, timeout: Duration) -> bool {
-        if self.winding_up.swap(true, Ordering::SeqCst) {
-            return false;
-        }
-        let until = Instant::now().checked_add(timeout);
-        let alone = self.wait_until_alone(until) && {
-            if let Some(reactor) = self.reactor.get() {
-                reactor.end();
-            }
-            // Somebody may have come in meanwhile, to be told that the client is shut down.
-            self.wait_until_alone(until)
-        };
-        self.winding_up.store(alone, Ordering::SeqCst);
-        alone
-    }
-
-    fn wait_until_alone(&self, until: Option<Instant>) -> bool {
-        const LONG: Duration = Duration::from_secs(3600);
-        let mut running = self.running();
-        while *running > 1 {
-            let left = until.map_or(LONG, |until| until.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return false;
-            }
-            running = self.all_returned.wait_timeout(running, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
-        }
-        true
+        self.registry.stop_all(Reason::Cancelled, false);
+        self.mailroom.silence_all();
     }
 
     /// Whether a callback of this client runs on this thread.
@@ -199,96 +194,123 @@ impl Client {
     }
 
     /// Send a request and wait for its end, on this thread.
-    pub fn ask(&self, ask: Ask<'_>) -> Answered {
-        let started = Instant::now();
-        let Ask { body, id, overrides, mut receiver } = ask;
-        let admitted = self.admit(body, id, overrides, started);
-        let (job, place) = match admitted {
+    pub fn ask(self: &Arc<Self>, ask: Ask<'_>, receiver: Option<Box<dyn Receiver + '_>>) -> Answered {
+        if let Err(failure) = self.refuse_reentrance() {
+            return failure.into();
+        }
+        let Admitted { request, reactor, place } = match self.admit(ask) {
             Ok(admitted) => admitted,
             Err(failure) => return failure.into(),
         };
-        let id = job.id;
-        let job = Job { receiver: receiver.as_mut().map(|receiver| &mut **receiver as &mut dyn Receiver), ..job };
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(job, place)));
-        let mut end = ran.unwrap_or_else(|panic| {
-            let failure = crate::failure::of_panic(&*panic);
-            End::lost(Failure { message: self.log.mask(failure.message), ..failure }, id, started.elapsed())
-        });
-        self.registry.finish(id);
-        if let Some(receiver) = receiver {
-            end.show(id, self.number(), receiver);
+        let outlet = receiver.map_or(Outlet::Nobody, Outlet::Here);
+        let mut call = request.into_call(Cow::Borrowed(ask.body), outlet, reactor);
+        let stop = call.stop().clone();
+        let Some(permit) = place.wait_here(&stop, reactor.handle()) else {
+            let end = call.end_stopped();
+            return self.answer(call, end);
+        };
+        call.admitted(Box::new(permit));
+        self.park(None);
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call.run()));
+        let end = ran.unwrap_or_else(|panic| call.end_failed(crate::failure::of_panic(&*panic)));
+        self.answer(call, end)
+    }
+
+    fn answer(&self, call: Call<'_>, mut end: End) -> Answered {
+        let answered =
+            |end: &mut End| Answered { status: end.status, data: end.data.take(), failure: end.failure.take() };
+        let tail = call.complete(&mut end);
+        self.park(tail);
+        answered(&mut end)
+    }
+
+    /// Begin a request, and return. `told` hears its id before any of its events can be seen.
+    pub fn submit(self: &Arc<Self>, ask: Ask<'_>, way: Way, told: impl FnOnce(u64)) -> Result<(), Failure> {
+        let Admitted { request, reactor, place } = self.admit(ask)?;
+        let (id, limits) = (request.id, request.settings.queue);
+        let outlet = match way {
+            Way::Thread(receiver) => Outlet::Thread(receiver, self.threads.clone()),
+            Way::Poll(receiver) => self.open_mailbox(Delivery::Poll, id, limits, Some(receiver), 0),
+            Way::Pull(tag) => self.open_mailbox(Delivery::Pull, id, limits, None, tag),
+        };
+        told(id);
+        let call = Box::new(request.into_call(Cow::Owned(ask.body.to_vec()), outlet, reactor));
+        reactor.handle().spawn(submit::accompany(self.clone(), call, place));
+        Ok(())
+    }
+
+    fn open_mailbox(
+        &self,
+        delivery: Delivery,
+        id: u64,
+        limits: QueueLimits,
+        receiver: Option<Box<dyn Receiver>>,
+        tag: usize,
+    ) -> Outlet<'static> {
+        self.mailroom.open(delivery, id, limits, receiver, tag);
+        Outlet::Queue(delivery, self.mailroom.clone())
+    }
+
+    /// Run the callbacks of what is pending, at most `most` (0: all of it); wait for the first until then.
+    pub fn poll(&self, until: Option<std::time::Instant>, most: u32) -> Received {
+        if self.is_inside_callback() {
+            return Received { status: Status::Reentrant, count: 0 };
         }
-        self.park(end.drain());
-        Answered { status: end.status, data: end.data, failure: end.failure }
+        self.mailroom.poll(until, most, self.number(), &|id| self.cancel(id))
+    }
+
+    /// Take one event; wait for it until then.
+    pub fn next_event(&self, until: Option<std::time::Instant>) -> Result<Option<Taken>, Status> {
+        if self.is_inside_callback() {
+            return Err(Status::Reentrant);
+        }
+        self.mailroom.next(until)
+    }
+
+    /// Where events wait for the host.
+    pub fn mailroom(&self) -> &Mailroom {
+        &self.mailroom
+    }
+
+    fn refuse_reentrance(&self) -> Result<(), Failure> {
+        if !self.is_inside_callback() {
+            return Ok(());
+        }
+        let message =
+            "a callback of this client cannot wait for another answer of it: return first, or use helio_submit";
+        Err(Failure::new(Status::Reentrant, message))
     }
 
     /// All that can be refused before a request exists.
-    fn admit<'a>(
-        &self,
-        body: &'a [u8],
-        id: u64,
-        overrides: Option<&str>,
-        started: Instant,
-    ) -> Result<(Job<'a>, Place<'_>), Failure> {
-        if self.is_inside_callback() {
-            let message = "a callback of this client cannot wait for another answer of it: return first";
-            return Err(Failure::new(Status::Reentrant, message));
-        }
-        self.registry.check(id)?;
-        let facts = call::check(body)?;
-        let settings = match overrides {
+    fn admit(self: &Arc<Self>, ask: Ask<'_>) -> Result<Admitted<'_>, Failure> {
+        let started = Instant::now();
+        self.registry.check(ask.id)?;
+        let facts = call::check(ask.body)?;
+        let settings = match ask.overrides {
             Some(overrides) => self.config.with_overrides(overrides)?,
             None => self.config.settings.clone(),
         };
-        self.registry.use_up_if_cancelled(id)?;
+        self.registry.use_up_if_cancelled(ask.id)?;
         if self.config.is_default_endpoint && read(&self.api_key).is_none() {
             let message = "no API key for the Helicone gateway: set HELICONE_API_KEY, or \"api_key\" in the config, or another \"base_url\"";
             return Err(Failure::new(Status::Authentication, message));
         }
-        let reactor = self.reactor()?;
-        let stop = Arc::new(Stop::default());
-        let shut_down = || Failure::new(Status::ShutDown, "the client is shut down: create another");
         if self.is_shut_down() {
             return Err(shut_down());
         }
-        let place = self.take_place()?;
-        let id = self.registry.begin(id, &stop)?;
+        let reactor = self.reactor()?;
+        let place = self.places.take()?;
+        let stop = Arc::new(Stop::default());
+        let id = self.registry.begin(ask.id, &stop)?;
+        let ticket = Member::new(self, id);
         if self.is_shut_down() {
             // It came between: nobody will stop a request that was registered later.
-            self.registry.finish(id);
             return Err(shut_down());
         }
+        self.counters.start();
         let deadlines = Deadlines::new(settings.timeouts, stop.clone(), reactor.keeper().clone(), started);
-        Ok((Job { id, body, facts, settings, stop, deadlines, started, queued: Duration::ZERO, receiver: None }, place))
-    }
-
-    fn run(&self, mut job: Job<'_>, place: Place<'_>) -> End {
-        let reactor = match self.reactor() {
-            Ok(reactor) => reactor,
-            Err(failure) => return End::failed(failure),
-        };
-        let running = match place {
-            Place::Runs(running) => Some(running),
-            Place::Waits(waiting) => {
-                let running = self.wait_to_run(&job.stop, reactor);
-                drop(waiting);
-                job.queued = job.started.elapsed();
-                running
-            }
-        };
-        self.park(None);
-        let api_key = || read(&self.api_key).clone();
-        let around = Surroundings {
-            wire: reactor.wire(),
-            runtime: reactor.handle(),
-            endpoint: &self.config.endpoint,
-            api_key: &api_key,
-            log: &self.log,
-            client: self.number(),
-        };
-        let end = Call::new(around, job).run();
-        drop(running);
-        end
+        let request = Request { id, facts, settings, stop, deadlines, started, client: self.number(), ticket };
+        Ok(Admitted { request, reactor, place })
     }
 
     /// Keep a connection whose answer has not ended yet, and look whether those that were kept have: they go back to
@@ -304,35 +326,9 @@ impl Client {
         parked.drain(..most);
     }
 
-    /// A place among those that run, or among those that may wait.
-    fn take_place(&self) -> Result<Place<'_>, Failure> {
-        if let Ok(running) = self.places.try_acquire() {
-            return Ok(Place::Runs(running));
-        }
-        if self.waiting.fetch_add(1, Ordering::SeqCst) < self.config.max_queued {
-            return Ok(Place::Waits(Waiting(&self.waiting)));
-        }
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        let (running, queued) = (self.config.max_in_flight, self.config.max_queued);
-        let message = format!(
-            "{running} requests are running and {queued} wait, more are not allowed: wait for one to end, or raise limits.max_in_flight or limits.max_queued"
-        );
-        Err(Failure { retry_after_ms: Some(self.config.settings.retry.base_ms), ..Failure::new(Status::Busy, message) })
-    }
-
-    /// First come, first served. None: the call was stopped while it waited.
-    fn wait_to_run(&self, stop: &Stop, reactor: &Reactor) -> Option<SemaphorePermit<'_>> {
-        reactor.handle().block_on(async {
-            tokio::select! {
-                biased;
-                _ = stop.pulled() => None,
-                place = self.places.acquire() => place.ok(),
-            }
-        })
-    }
-
     fn reactor(&self) -> Result<&Reactor, Failure> {
-        self.reactor.get_or_try_init(|| Reactor::start(&self.config, self.tls.clone()))
+        let start = || Reactor::start(&self.config, self.tls.clone(), self.api_key.clone(), self.log.clone());
+        self.reactor.get_or_try_init(start)
     }
 
     fn is_shut_down(&self) -> bool {
@@ -350,24 +346,62 @@ impl Client {
             });
         }
     }
+}
 
-    fn running(&self) -> MutexGuard<'_, usize> {
-        self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// A request that was accepted.
+struct Admitted<'a> {
+    request: Request,
+    reactor: &'a Reactor,
+    place: Place,
+}
+
+struct Request {
+    id: u64,
+    facts: call::Facts,
+    settings: Arc<Settings>,
+    stop: Arc<Stop>,
+    deadlines: Arc<Deadlines>,
+    started: Instant,
+    client: usize,
+    ticket: Member,
+}
+
+impl Request {
+    fn into_call<'a>(self, body: Cow<'a, [u8]>, outlet: Outlet<'a>, reactor: &Reactor) -> Call<'a> {
+        let Request { id, facts, settings, stop, deadlines, started, client, ticket } = self;
+        let completer = Completer::new(id, client, started, outlet, Box::new(ticket));
+        Call::new(reactor.around().clone(), Job { id, body, facts, settings, stop, deadlines, started }, completer)
     }
 }
 
-/// Where a request stands.
-enum Place<'a> {
-    Runs(SemaphorePermit<'a>),
-    Waits(Waiting<'a>),
+/// A request of the client that lives until its end was shown.
+struct Member {
+    client: Arc<Client>,
+    id: u64,
+    was_counted: bool,
 }
 
-/// One of those that wait.
-struct Waiting<'a>(&'a AtomicUsize);
+impl Member {
+    fn new(client: &Arc<Client>, id: u64) -> Self {
+        client.begins();
+        Member { client: client.clone(), id, was_counted: false }
+    }
+}
 
-impl Drop for Waiting<'_> {
+impl Ticket for Member {
+    fn over(&mut self, status: Status) {
+        self.client.registry.finish(self.id);
+        self.client.counters.end(status);
+        self.was_counted = true;
+    }
+}
+
+impl Drop for Member {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        if !self.was_counted {
+            self.client.registry.finish(self.id); // it never began
+        }
+        self.client.ends();
     }
 }
 
@@ -376,11 +410,7 @@ pub struct Entered<'a>(&'a Client);
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        let mut running = self.0.running();
-        *running -= 1;
-        if *running <= 1 && self.0.winding_up.load(Ordering::SeqCst) {
-            self.0.all_returned.notify_all();
-        }
+        self.0.goes_out();
     }
 }
 

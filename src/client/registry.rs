@@ -16,6 +16,8 @@ enum Entry {
     /// Cancelled before anybody began it.
     Cancelled,
     Living(Arc<Stop>),
+    /// A connection that is opened ahead: no request, but stopped when the client is shut down.
+    Opening(Arc<Stop>),
 }
 
 /// The requests of one client.
@@ -45,6 +47,13 @@ impl Registry {
         Ok(id)
     }
 
+    /// A connection is opened ahead, under a number that nobody else knows.
+    pub fn begin_opening(&self, stop: &Arc<Stop>) -> u64 {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(id, Entry::Opening(stop.clone()));
+        id
+    }
+
     /// Whether a request can begin under this id.
     pub fn check(&self, id: u64) -> Result<(), Failure> {
         if id == 0 { Ok(()) } else { check(&self.lock(), id) }
@@ -62,27 +71,29 @@ impl Registry {
     pub fn cancel(&self, id: u64) {
         let stop = match self.lock().get_mut(&id) {
             Some(Entry::Living(stop)) => Some(stop.clone()),
-            Some(entry) => {
+            Some(entry @ Entry::Reserved) => {
                 *entry = Entry::Cancelled;
                 None
             }
-            None => None,
+            _ => None,
         };
         if let Some(stop) = stop {
             stop.pull(Reason::Cancelled);
         }
     }
 
-    pub fn stop_all(&self, reason: Reason) {
-        let living: Vec<Arc<Stop>> = self
+    /// Stop all that live, `with_openings` also what is no request. Gives back their ids.
+    pub fn stop_all(&self, reason: Reason, with_openings: bool) -> Vec<u64> {
+        let living: Vec<(u64, Arc<Stop>)> = self
             .lock()
-            .values()
-            .filter_map(|entry| match entry {
-                Entry::Living(stop) => Some(stop.clone()),
+            .iter()
+            .filter_map(|(id, entry)| match entry {
+                Entry::Living(stop) => Some((*id, stop.clone())),
+                Entry::Opening(stop) if with_openings => Some((*id, stop.clone())),
                 _ => None,
             })
             .collect();
-        living.iter().for_each(|stop| stop.pull(reason));
+        living.into_iter().map(|(id, stop)| (id, stop.pull(reason)).0).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
@@ -104,7 +115,7 @@ fn check(entries: &HashMap<u64, Entry>, id: u64) -> Result<(), Failure> {
         Some(Entry::Living(_)) => {
             Err(Failure::argument(format!("the id {id} is in use: reserve one for each request")))
         }
-        None => Err(Failure::argument(format!(
+        Some(Entry::Opening(_)) | None => Err(Failure::argument(format!(
             "the id {id} was not reserved from this client, or was used already: take one from helio_reserve"
         ))),
     }

@@ -1,18 +1,21 @@
-//! The internal runtime: one thread that waits for names, connections and the clock. It starts at first use, may
-//! fail to, and never runs host code.
+//! The internal runtime: one thread that waits for names, connections and the clock, and reads the streams whose
+//! events are queued. It starts at first use, may fail to, and of host code runs none but log_fn and notify_fn.
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::call::Keeper;
+use crate::call::{Keeper, Surroundings};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::log::Log;
 use crate::os;
 use crate::wire::{TlsSetup, Wire, WireOptions};
 
+/// The log function and the notification are the host's.
+const STACK: usize = 1 << 20;
 /// Nothing on the runtime blocks, so this is never used up.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
@@ -21,16 +24,21 @@ pub(super) struct Reactor {
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
     keeper: Arc<Keeper>,
-    wire: Wire,
+    around: Arc<Surroundings>,
 }
 
 impl Reactor {
-    pub fn start(config: &Config, tls: TlsSetup) -> Result<Self, Failure> {
-        let runtime = os::with_signals_blocked(|| {
+    pub fn start(
+        config: &Config,
+        tls: TlsSetup,
+        api_key: Arc<RwLock<Option<String>>>,
+        log: Log,
+    ) -> Result<Self, Failure> {
+        let runtime = os::with_signals_blocked(true, || {
             Builder::new_multi_thread()
                 .worker_threads(1)
                 .thread_name("helio-reactor")
-                .thread_stack_size(512 * 1024)
+                .thread_stack_size(STACK)
                 .enable_all()
                 .build()
         });
@@ -43,29 +51,48 @@ impl Reactor {
             tls,
             proxy: config.proxy.clone(),
             runtime: handle.clone(),
-            stuck_lookups: Arc::new(AtomicUsize::new(0)),
             max_head_bytes: config.settings.limits.max_head_bytes,
         });
-        Ok(Reactor { runtime: Mutex::new(Some(runtime)), handle, keeper, wire })
+        let around = Surroundings {
+            wire,
+            runtime: handle.clone(),
+            endpoint: config.endpoint.clone(),
+            api_key,
+            log,
+            retries: AtomicU64::new(0),
+        };
+        Ok(Reactor { runtime: Mutex::new(Some(runtime)), handle, keeper, around: Arc::new(around) })
     }
 
-    pub fn handle(&self) -> Handle {
-        self.handle.clone()
+    pub fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     pub fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
     }
 
-    pub fn wire(&self) -> &Wire {
-        &self.wire
+    pub fn around(&self) -> &Arc<Surroundings> {
+        &self.around
     }
 
     /// End the thread and wait for it.
     pub fn end(&self) {
-        let runtime = self.runtime.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        if let Some(runtime) = runtime {
+        if let Some(runtime) = self.take() {
             runtime.shutdown_timeout(LAST_WAIT);
+        }
+    }
+
+    fn take(&self) -> Option<Runtime> {
+        self.runtime.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+    }
+}
+
+impl Drop for Reactor {
+    /// Of a client that was released. The last who leaves may be a task of the runtime itself: nobody waits.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.take() {
+            runtime.shutdown_background();
         }
     }
 }

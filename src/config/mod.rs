@@ -43,12 +43,15 @@ pub struct Config {
     pub max_in_flight: usize,
     /// How many more may wait.
     pub max_queued: usize,
+    /// How many threads.
+    pub max_threads: usize,
     /// What a request may change.
     pub settings: Arc<Settings>,
     own: Value,
 }
 
 /// Where requests go.
+#[derive(Clone)]
 pub struct Endpoint {
     /// `base_url` with `/chat/completions` behind its path.
     pub uri: Uri,
@@ -110,7 +113,7 @@ impl Config {
         };
         let max_queued = limits.whole("max_queued", 0)?.unwrap_or(1024);
         let max_in_flight = count("max_in_flight", 256)?.min(tokio::sync::Semaphore::MAX_PERMITS);
-        count("max_threads", 256)?;
+        let max_threads = count("max_threads", 256)?;
         Ok(Config {
             endpoint: endpoint.into(),
             is_default_endpoint,
@@ -119,6 +122,7 @@ impl Config {
             proxy,
             secrets,
             max_in_flight,
+            max_threads,
             max_queued: usize::try_from(max_queued).unwrap_or(usize::MAX),
             settings,
             own,

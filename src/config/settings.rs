@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName};
 
+use crate::deliver::QueueLimits;
 use crate::failure::Failure;
 use crate::provider::helicone;
 use crate::secrets::Secrets;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub retry: Retry,
     /// How large things may become.
     pub limits: Limits,
+    /// How much may wait for the host.
+    pub queue: QueueLimits,
     /// Header values, which must never be read anywhere.
     pub secrets: Secrets,
 }
@@ -99,6 +102,7 @@ impl Settings {
             timeouts: timeouts(root)?,
             retry: retry(root)?,
             limits: limits(root)?,
+            queue: queue(root)?,
             secrets,
         })
     }
@@ -154,12 +158,17 @@ fn retry(root: &Section<'_>) -> Result<Retry, Failure> {
 
 fn limits(root: &Section<'_>) -> Result<Limits, Failure> {
     let section = root.section("limits", LIMITS)?;
-    for key in ["queue_events", "queue_bytes"] {
-        section.whole(key, 1)?;
-    }
     Ok(Limits {
         max_event_bytes: section.whole("max_event_bytes", 1)?.unwrap_or(32 << 20),
         max_head_bytes: section.whole("max_head_bytes", 1)?.unwrap_or(64 << 10),
         max_response_bytes: section.whole("max_response_bytes", 1)?.unwrap_or(256 << 20),
     })
+}
+
+fn queue(root: &Section<'_>) -> Result<QueueLimits, Failure> {
+    let section = root.section("limits", LIMITS)?;
+    let read = |key, default: u64| -> Result<usize, Failure> {
+        Ok(usize::try_from(section.whole(key, 1)?.unwrap_or(default)).unwrap_or(usize::MAX))
+    };
+    Ok(QueueLimits { events: read("queue_events", 1024)?, bytes: read("queue_bytes", 8 << 20)? })
 }

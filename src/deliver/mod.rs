@@ -1,12 +1,27 @@
-//! Handing results to the host.
+//! Handing results to the host, in one of its ways.
 //!
-//! In this version there is one way: a blocking call shows its events to a function on the calling thread.
+//! A blocking call and a THREAD request show their events to the host's function right where they are made. Those of
+//! POLL and PULL requests wait in the [`Mailroom`] until the host comes for them. Whoever makes events only knows an
+//! [`Outlet`]; that host code runs without a lock and never on the internal runtime is seen to here.
+
+mod mailroom;
+mod outlet;
+mod parcel;
+
+/// What the mailroom locks and waits with; its model puts others in their place.
+mod sync {
+    pub use std::sync::{Condvar, Mutex, MutexGuard};
+}
 
 use std::cell::RefCell;
 
 use crate::failure::Failure;
 use crate::status::Status;
 use crate::text::ZString;
+
+pub use mailroom::{Delivery, Mailroom, Notify, QueueLimits, Received, Taken};
+pub use outlet::{Courier, Outlet, Shown};
+pub use parcel::Parcel;
 
 /// What an event is; the numbers are part of the C interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +58,7 @@ pub struct Event<'a> {
 }
 
 /// The host's side of a delivery.
-pub trait Receiver {
+pub trait Receiver: Send {
     /// Show an event. `false`: the host wants no more of this request.
     fn receive(&mut self, event: &Event<'_>) -> bool;
 }

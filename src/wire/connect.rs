@@ -4,29 +4,43 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use ureq::http::Uri;
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
 use super::lane::Lane;
 use super::names::Names;
 use super::proxy::{Proxy, Target};
 use super::slot::{self, Slot, Times};
-use super::socket::Socket;
+use super::socket::{Connections, Socket};
 use super::stop::Reason;
-use super::{WireError, WireOptions, tls};
+use super::{IDLE_AGE, WireError, WireOptions, tls};
 use crate::status::Status;
 
 /// The next address is tried beside the one before when that has not answered for so long (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
+/// So many connections are kept that were opened ahead.
+const SPARE_MOST: usize = 16;
 
-/// ureq's connector of one client.
-pub(super) struct LaneConnector {
+/// Opens the connections of one client; ureq's connector.
+#[derive(Clone)]
+pub(super) struct LaneConnector(Arc<Opener>);
+
+pub(super) struct Opener {
     options: WireOptions,
     names: Names,
+    all: Arc<Connections>,
+    spare: Mutex<Vec<Spare>>,
+}
+
+/// A connection that was opened before anybody needed it.
+struct Spare {
+    lane: Lane,
+    since: Instant,
 }
 
 impl std::fmt::Debug for LaneConnector {
@@ -40,8 +54,11 @@ impl Connector<()> for LaneConnector {
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Lane>, ureq::Error> {
         let slot = slot::current().ok_or(ureq::Error::ConnectionFailed)?;
+        if let Some(spare) = self.0.take_spare().filter(|_| !slot.wants_fresh()) {
+            return Ok(Some(spare));
+        }
         slot.connecting();
-        self.open(details, &slot).map(Some).map_err(|failure| {
+        self.0.open(details.uri, &slot).map(Some).map_err(|failure| {
             slot.fail(failure);
             ureq::Error::ConnectionFailed
         })
@@ -50,13 +67,52 @@ impl Connector<()> for LaneConnector {
 
 impl LaneConnector {
     pub fn new(options: WireOptions) -> Self {
-        let names = Names::new(options.stuck_lookups.clone());
-        LaneConnector { options, names }
+        let (all, spare) = Default::default();
+        LaneConnector(Arc::new(Opener { options, names: Names::default(), all, spare }))
     }
 
-    fn open(&self, details: &ConnectionDetails, slot: &Arc<Slot>) -> Result<Lane, WireError> {
-        let secure = details.needs_tls();
-        let authority = details.uri.authority();
+    /// Open a connection and keep it for the next request that needs one. All requests of a client go to one place.
+    pub fn prewarm(&self, uri: &Uri, slot: &Arc<Slot>) -> Result<(), WireError> {
+        let mut lane = self.0.open(uri, slot)?;
+        lane.detach();
+        let mut spare = self.0.spare();
+        spare.push(Spare { lane, since: Instant::now() });
+        if spare.len() > SPARE_MOST {
+            spare.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Connections that are open, and those of them that nobody uses.
+    pub fn connections(&self) -> (usize, usize) {
+        self.0.all.count()
+    }
+
+    /// Look-ups that the system does not end and nobody waits for.
+    pub fn stuck_lookups(&self) -> usize {
+        self.0.names.stuck()
+    }
+}
+
+impl Opener {
+    fn spare(&self) -> MutexGuard<'_, Vec<Spare>> {
+        self.spare.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The youngest connection that is ready and still good; those that are not go.
+    fn take_spare(&self) -> Option<Lane> {
+        let mut spare = self.spare();
+        while let Some(mut youngest) = spare.pop() {
+            if youngest.since.elapsed() < IDLE_AGE && youngest.lane.is_good() {
+                return Some(youngest.lane);
+            }
+        }
+        None
+    }
+
+    fn open(&self, uri: &Uri, slot: &Arc<Slot>) -> Result<Lane, WireError> {
+        let secure = uri.scheme_str() == Some("https");
+        let authority = uri.authority();
         let host = authority.map_or("", |authority| authority.host()).to_owned();
         let port = authority.and_then(|authority| authority.port_u16()).unwrap_or(if secure { 443 } else { 80 });
         let target = Target { host, port };
@@ -86,7 +142,7 @@ impl LaneConnector {
         times.connect = started.elapsed();
         match connected.and_then(blocking) {
             Ok(stream) => {
-                let socket = Socket::new(stream);
+                let socket = Socket::new(stream, self.all.clone());
                 slot.stop().hold(&socket);
                 Ok(socket)
             }

@@ -27,7 +27,11 @@ struct Raw<'a> {
 
 impl Read for Raw<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.wait && self.socket.is_drained() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let count = os::receive(self.socket.stream(), buffer, self.wait)?;
+        self.socket.set_drained(count > 0 && count < buffer.len() && self.socket.is_nonblocking());
         if let Some(slot) = self.slot {
             slot.count_received(count);
         }
@@ -99,8 +103,42 @@ impl Lane {
         }
         if let Some(slot) = slot::current() {
             self.socket.set_nonblocking(false);
+            self.socket.set_idle(false);
             slot.stop().hold(&self.socket);
             self.slot = Some(slot);
+        }
+    }
+
+    /// Belong to no exchange, from now until the next one. `false`: it belonged to none.
+    pub fn detach(&mut self) -> bool {
+        let had = self.slot.take().inspect(|slot| slot.stop().let_go()).is_some();
+        self.socket.set_idle(true);
+        self.buffers.relax();
+        had
+    }
+
+    /// Whether an idle connection can still be used: open, and nothing came that nobody asked for. What TLS has to
+    /// say on its own behalf (tickets) is heard.
+    pub fn is_good(&mut self) -> bool {
+        if self.muted.is_some() {
+            return false;
+        }
+        let Some(tls) = &mut self.tls else {
+            return os::is_quiet(self.socket.stream());
+        };
+        self.socket.set_drained(false);
+        let mut raw = Raw { socket: &self.socket, slot: None, wait: false };
+        loop {
+            let read = tls.read_tls(&mut raw);
+            let state = tls.process_new_packets();
+            if !state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed()) {
+                return false;
+            }
+            match read {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
         }
     }
 
@@ -268,14 +306,15 @@ impl Transport for Lane {
     /// ureq asks before it puts a connection back, and again before it takes it out. The socket is looked at the
     /// second time: what counts is how it is when it is used.
     fn is_open(&mut self) -> bool {
-        let goes_back = self.slot.take().inspect(|slot| slot.stop().let_go()).is_some();
-        self.buffers.relax();
-        // Bytes that rustls has already read are no less unasked for than those that still lie in the socket.
-        let tls_is_quiet = self.tls.as_mut().is_none_or(|tls| {
-            let state = tls.process_new_packets();
-            state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
-        });
-        self.muted.is_none() && tls_is_quiet && (goes_back || os::is_quiet(self.socket.stream()))
+        if self.detach() {
+            // Bytes that rustls has already read are no less unasked for than those that still lie in the socket.
+            let tls_is_quiet = self.tls.as_mut().is_none_or(|tls| {
+                let state = tls.process_new_packets();
+                state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
+            });
+            return self.muted.is_none() && tls_is_quiet;
+        }
+        self.is_good()
     }
 
     fn is_tls(&self) -> bool {

@@ -15,6 +15,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod watch;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use slot::{End, Slot, Times};
 pub use socket::Socket;
 pub use stop::{Deadline, Reason, Stop};
 pub use tls::{Roots, TlsFailure, TlsOptions, TlsSetup};
+pub use watch::{Readable, Watch};
 
 use crate::status::Status;
 
@@ -40,8 +42,6 @@ pub struct WireOptions {
     pub proxy: ProxyRules,
     /// The internal runtime: connecting and look-ups wait on it.
     pub runtime: tokio::runtime::Handle,
-    /// Look-ups that nobody waits for any more.
-    pub stuck_lookups: Arc<std::sync::atomic::AtomicUsize>,
     /// The largest response head, in bytes.
     pub max_head_bytes: u64,
 }
@@ -49,6 +49,7 @@ pub struct WireOptions {
 /// One client's connections.
 pub struct Wire {
     agent: ureq::Agent,
+    connector: connect::LaneConnector,
     max_head_bytes: u64,
 }
 
@@ -116,7 +117,23 @@ impl Wire {
             .build();
         let max_head_bytes = options.max_head_bytes;
         let connector = connect::LaneConnector::new(options);
-        Wire { agent: ureq::Agent::with_parts(config, connector, names::LookUpLater), max_head_bytes }
+        let agent = ureq::Agent::with_parts(config, connector.clone(), names::LookUpLater);
+        Wire { agent, connector, max_head_bytes }
+    }
+
+    /// Open a connection ahead, on this thread, and keep it for a request.
+    pub fn prewarm(&self, uri: &http::Uri, slot: &Arc<Slot>) -> Result<(), WireError> {
+        self.connector.prewarm(uri, slot)
+    }
+
+    /// Connections that are open, and those of them that nobody uses.
+    pub fn connections(&self) -> (usize, usize) {
+        self.connector.connections()
+    }
+
+    /// Name look-ups that the system does not end and nobody waits for.
+    pub fn stuck_lookups(&self) -> usize {
+        self.connector.stuck_lookups()
     }
 
     /// Send a request and wait for the head of its answer, on this thread.
@@ -129,6 +146,7 @@ impl Wire {
             let limit = usize::try_from(outgoing.max_head_bytes).unwrap_or(usize::MAX);
             let mut config = self.agent.configure_request(request).max_response_header_size(limit);
             if outgoing.fresh {
+                slot.want_fresh();
                 // Idle connections of this host are put away: the one before was dead, and they are as old.
                 config = config.max_idle_age(std::time::Duration::ZERO);
             }

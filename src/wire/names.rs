@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use ureq::unversioned::transport::NextTimeout;
 use crate::os::{self, LookupError};
 
 const KEPT: Duration = Duration::from_secs(30);
+const STACK: usize = 256 * 1024;
 
 /// ureq's resolver: none. ureq asks before every request, also when the pool has a connection; our connector asks
 /// [`Names`] when it really opens one.
@@ -40,19 +40,42 @@ type LookUp = fn(&str, u16) -> Found;
 /// The names of one client.
 pub(super) struct Names {
     known: Arc<Mutex<HashMap<(String, u16), Entry>>>,
-    running: Arc<AtomicUsize>,
     look_up: LookUp,
 }
 
 enum Entry {
-    Asked(watch::Receiver<Option<Found>>),
+    Asked(Answer),
     Known(Vec<SocketAddr>, Instant),
 }
 
+/// An answer that is still to come. The table holds one, and each of those who wait for it.
+#[derive(Clone)]
+struct Answer {
+    found: watch::Receiver<Option<Found>>,
+    holders: Arc<()>,
+}
+
+impl Answer {
+    fn of(found: watch::Receiver<Option<Found>>) -> Self {
+        Answer { found, holders: Arc::new(()) }
+    }
+
+    fn is_waited_for(&self) -> bool {
+        Arc::strong_count(&self.holders) > 1
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Names { known: Arc::default(), look_up: os::look_up }
+    }
+}
+
 impl Names {
-    /// `running` counts the look-ups that have not ended.
-    pub fn new(running: Arc<AtomicUsize>) -> Self {
-        Names { known: Arc::default(), running, look_up: os::look_up }
+    /// Look-ups that have not ended and that nobody waits for any more.
+    pub fn stuck(&self) -> usize {
+        let stuck = |entry: &&Entry| matches!(entry, Entry::Asked(answer) if !answer.is_waited_for());
+        lock(&self.known).values().filter(stuck).count()
     }
 
     /// The addresses of a host. Dropping the future abandons the wait, not the look-up.
@@ -65,10 +88,10 @@ impl Names {
             Err(answer) => answer,
         };
         loop {
-            if let Some(found) = answer.borrow_and_update().clone() {
+            if let Some(found) = answer.found.borrow_and_update().clone() {
                 return found;
             }
-            if answer.changed().await.is_err() {
+            if answer.found.changed().await.is_err() {
                 return Err(LookupError { message: "the look-up was given up".to_owned(), temporary: true });
             }
         }
@@ -83,7 +106,7 @@ impl Names {
     }
 
     /// What is known, or else the running look-up, started if there is none.
-    fn ask(&self, host: &str, port: u16, now: Instant) -> Result<Vec<SocketAddr>, watch::Receiver<Option<Found>>> {
+    fn ask(&self, host: &str, port: u16, now: Instant) -> Result<Vec<SocketAddr>, Answer> {
         let key = (host.to_owned(), port);
         let mut known = lock(&self.known);
         match known.get(&key) {
@@ -92,32 +115,28 @@ impl Names {
             _ => {}
         }
         let (sender, receiver) = watch::channel(None);
-        let (table, running, look_up) = (self.known.clone(), self.running.clone(), self.look_up);
-        running.fetch_add(1, Ordering::SeqCst);
+        let (table, look_up) = (self.known.clone(), self.look_up);
         let table_key = key.clone();
-        let started = os::with_signals_blocked(|| {
-            std::thread::Builder::new().name("helio-lookup".to_owned()).stack_size(256 * 1024).spawn(move || {
-                let (host, port) = &table_key;
-                let found = look_up(host, *port);
-                let mut known = lock(&table);
-                match &found {
-                    Ok(addresses) => known.insert(table_key.clone(), Entry::Known(addresses.clone(), Instant::now())),
-                    Err(_) => known.remove(&table_key),
-                };
-                drop(known);
-                sender.send_replace(Some(found));
-                running.fetch_sub(1, Ordering::SeqCst);
-            })
+        let started = os::spawn("helio-lookup", STACK, false, move || {
+            let (host, port) = &table_key;
+            let found = look_up(host, *port);
+            let mut known = lock(&table);
+            match &found {
+                Ok(addresses) => known.insert(table_key.clone(), Entry::Known(addresses.clone(), Instant::now())),
+                Err(_) => known.remove(&table_key),
+            };
+            drop(known);
+            sender.send_replace(Some(found));
         });
         if let Err(error) = started {
-            self.running.fetch_sub(1, Ordering::SeqCst);
             let (failed, answer) = watch::channel(None);
             let message = format!("no thread for the look-up: {error}");
             failed.send_replace(Some(Err(LookupError { message, temporary: true })));
-            return Err(answer);
+            return Err(Answer::of(answer));
         }
-        known.insert(key, Entry::Asked(receiver.clone()));
-        Err(receiver)
+        let answer = Answer::of(receiver);
+        known.insert(key, Entry::Asked(answer.clone()));
+        Err(answer)
     }
 }
 
@@ -127,6 +146,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -141,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_asked_once_and_kept_a_failure_is_not() {
-        let names = Names { known: Arc::default(), running: Arc::default(), look_up: pretend };
+        let names = Names { look_up: pretend, ..Names::default() };
         let now = Instant::now();
         let (one, two) = tokio::join!(names.addresses("a.test", 80, now), names.addresses("a.test", 80, now));
         assert_eq!(one.unwrap(), two.unwrap());
@@ -161,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_no_name() {
-        let names = Names::new(Arc::default());
+        let names = Names::default();
         let found = names.addresses("[::1]", 443, Instant::now()).await.unwrap();
         assert_eq!(found, ["[::1]:443".parse().unwrap()]);
     }

@@ -37,6 +37,7 @@ pub struct Slot {
     connected_here: AtomicBool,
     attached: AtomicBool,
     head_seen: AtomicBool,
+    wants_fresh: AtomicBool,
     sent: AtomicU64,
     received: AtomicU64,
     answered: AtomicU64,
@@ -81,6 +82,7 @@ impl Slot {
             connected_here: AtomicBool::new(false),
             attached: AtomicBool::new(false),
             head_seen: AtomicBool::new(false),
+            wants_fresh: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -138,6 +140,15 @@ impl Slot {
 
     pub(super) fn waits_for_head(&self) -> bool {
         !self.head_seen.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn want_fresh(&self) {
+        self.wants_fresh.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no connection will do that was opened earlier.
+    pub(super) fn wants_fresh(&self) -> bool {
+        self.wants_fresh.load(Ordering::Relaxed)
     }
 
     pub(super) fn connecting(&self) {

@@ -3,7 +3,6 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -78,7 +77,6 @@ fn read_without_waiting(framing: &'static str, secure: bool) -> (Vec<u8>, usize)
         tls,
         proxy: ProxyRules::default(),
         runtime: runtime.handle().clone(),
-        stuck_lookups: Arc::new(AtomicUsize::new(0)),
         max_head_bytes: 1 << 16,
     });
     let slot = Slot::new(Arc::new(Stop::default()), "the test".into(), Box::new(|| ()));
