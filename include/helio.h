@@ -622,7 +622,7 @@ helio_status helio_wakeup(struct helio_client *client);
  * thread, also callbacks.
  */
 HELIO_API
-ptrdiff_t helio_wait_handle(struct helio_client *client);
+intptr_t helio_wait_handle(struct helio_client *client);
 
 /**
  * The version of the library that is loaded.

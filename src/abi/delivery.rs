@@ -12,6 +12,9 @@ use crate::deliver::Received;
 use crate::failure::Failure;
 use crate::status::Status;
 
+/// As `intptr_t`, which cbindgen would call `ptrdiff_t`: it is renamed there.
+type WaitHandle = isize;
+
 /// Until when to wait; `None`: for ever.
 fn until(timeout_ms: u32) -> Option<Instant> {
     match timeout_ms {
@@ -115,7 +118,7 @@ pub unsafe extern "C" fn helio_wakeup(client: *mut helio_client) -> helio_status
 /// @return the same for as long as the client lives; -1 if there is none: NULL, a forked child, no descriptor left. Any
 /// thread, also callbacks.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn helio_wait_handle(client: *mut helio_client) -> isize {
+pub unsafe extern "C" fn helio_wait_handle(client: *mut helio_client) -> WaitHandle {
     // SAFETY: the client is NULL or alive, says the contract.
     guard(-1, || unsafe { with_client(client, |_| -1, |client| client.mailroom().handle().unwrap_or(-1)) })
 }

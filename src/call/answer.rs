@@ -169,7 +169,7 @@ impl Call<'_> {
     }
 
     /// Read all of it on this thread.
-    pub fn read_here(&mut self, mut reading: Box<Reading>) -> Ended {
+    pub fn read_here(&mut self, mut reading: Box<Reading>) -> Box<Ended> {
         let mut buffer = ReadBuffer::default();
         loop {
             match self.read_on(&mut reading, &mut buffer) {
@@ -284,7 +284,7 @@ impl Call<'_> {
     }
 
     /// Reading has stopped: what the attempt has come to.
-    pub fn close(&mut self, reading: Reading, stopped: Stopped) -> Ended {
+    pub fn close(&mut self, reading: Reading, stopped: Stopped) -> Box<Ended> {
         let Reading { reader, body, slot, socket, .. } = reading;
         let is_reset = matches!(stopped, Stopped::Ended) && slot.end() == Some(Ending::Broken);
         let stopped = if is_reset { Stopped::Broken } else { stopped }; // where only closing ends the body
@@ -300,7 +300,7 @@ impl Call<'_> {
             outcome => (outcome, tail),
         };
         self.attempted(&outcome, &slot);
-        Ended { outcome, tail }
+        Box::new(Ended { outcome, tail })
     }
 
     fn progress(&mut self, arrived: Instant) {

@@ -31,12 +31,12 @@ pub enum Opened {
     /// An answer of success, whose body is still to be read.
     Answer(Box<Reading>),
     /// The end of the attempt.
-    Ended(Ended),
+    Ended(Box<Ended>),
 }
 
 impl Opened {
     fn over(outcome: Outcome) -> Self {
-        Opened::Ended(Ended { outcome, tail: None })
+        Opened::Ended(Box::new(Ended { outcome, tail: None }))
     }
 }
 

@@ -148,8 +148,8 @@ impl<'a> Call<'a> {
     }
 
     /// What becomes of the call after this attempt.
-    pub fn after(&mut self, ended: Ended) -> Next {
-        let Ended { outcome, tail } = ended;
+    pub fn after(&mut self, ended: Box<Ended>) -> Next {
+        let Ended { outcome, tail } = *ended;
         let failed = match outcome {
             Ok(told) => return Next::Over(Box::new(self.end(Ok(told), tail))),
             Err(failed) => failed,

@@ -132,7 +132,7 @@ thread_local! {
 
 /// Read an answer whenever there is something to read and the host has room for it. If the system does not watch one
 /// more connection, the answer comes back.
-async fn read(call: &mut Submitted, mut reading: Box<Reading>) -> Result<Ended, Box<Reading>> {
+async fn read(call: &mut Submitted, mut reading: Box<Reading>) -> Result<Box<Ended>, Box<Reading>> {
     let watch = match reading.socket().map(Watch::over) {
         Some(Ok(watch)) => watch,
         _ => return Err(reading),

@@ -164,15 +164,14 @@ impl Queue {
     }
 
     /// Drop the CHUNKs of a mailbox, and take in no more of them. Gives back who waited for room.
-    fn silence(&mut self, id: u64) -> (Option<Waker>, Vec<Box<Parcel>>) {
-        let Some(mailbox) = self.boxes.get_mut(&id) else { return (None, Vec::new()) };
+    fn silence(&mut self, id: u64) -> Option<Waker> {
+        let mailbox = self.boxes.get_mut(&id)?;
         mailbox.silenced = true;
-        let parcels = std::mem::take(&mut mailbox.parcels).into_iter();
-        let (chunks, kept): (Vec<_>, Vec<_>) = parcels.partition(|parcel| parcel.kind == EventKind::Chunk);
-        mailbox.parcels = kept.into();
+        let before = mailbox.parcels.len();
+        mailbox.parcels.retain(|parcel| parcel.kind != EventKind::Chunk);
         mailbox.bytes = mailbox.parcels.iter().map(|parcel| parcel.event().bytes()).sum();
-        self.pending -= chunks.len();
-        (mailbox.waiting.take(), chunks)
+        self.pending -= before - mailbox.parcels.len();
+        mailbox.waiting.take()
     }
 }
 
@@ -295,23 +294,23 @@ impl Mailroom {
     /// A request was cancelled or shut down: its CHUNKs that nobody has seen go, and none comes any more.
     pub fn silence(&self, id: u64) {
         let mut state = self.lock();
-        let loose = state.queues.each_mut().map(|queue| queue.silence(id));
+        let waiting = state.queues.each_mut().map(|queue| queue.silence(id));
         state.ring();
         drop(state);
-        loose.into_iter().filter_map(|(waiting, _)| waiting).for_each(Waker::wake);
+        waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// The same for every request.
     pub fn silence_all(&self) {
         let mut state = self.lock();
-        let mut loose = Vec::new();
+        let mut waiting = Vec::new();
         for queue in &mut state.queues {
             let ids: Vec<u64> = queue.boxes.keys().copied().collect();
-            loose.extend(ids.into_iter().map(|id| queue.silence(id)));
+            waiting.extend(ids.into_iter().filter_map(|id| queue.silence(id)));
         }
         state.ring();
         drop(state);
-        loose.into_iter().filter_map(|(waiting, _)| waiting).for_each(Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Run the callbacks of what is pending, at most `most` of them (0: all that is pending now). Waits for the first
