@@ -163,7 +163,7 @@ impl Call<'_> {
         let limits = BodyLimits { event_bytes: limits.max_event_bytes, response_bytes: limits.max_response_bytes };
         let promise = Promise::of(self.report.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let body = Body::new(promise, limits, self.completer.outlet().is_seen());
-        let is_plain_stream = promise == Promise::Stream && !self.report.headers.contains_key(CONTENT_ENCODING);
+        let is_plain_stream = promise == Promise::Stream && !slot.is_packed();
         let (left, unshown, last) = (Vec::new(), false, None);
         Reading { reader, body, slot, socket, is_plain_stream, left, unshown, last }
     }

@@ -200,6 +200,9 @@ impl Lane {
         self.buffers.input_appended(count);
         if let Some(slot) = &self.slot {
             slot.count_answer(count);
+            if slot.waits_for_head() && names_a_coding(self.buffers.input()) {
+                slot.body_is_packed();
+            }
         }
     }
 
@@ -334,6 +337,14 @@ fn is_answer(mut input: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether a head, as far as it came, may say that its body is packed. ureq unpacks it and takes the field away; that it
+/// is packed decides who can read it. To see one where there is none costs a thread and no more.
+fn names_a_coding(head: &[u8]) -> bool {
+    const FIELD: &[u8] = b"content-encoding:";
+    memchr::memchr_iter(b'\n', head)
+        .any(|end| head.get(end + 1..end + 1 + FIELD.len()).is_some_and(|line| line.eq_ignore_ascii_case(FIELD)))
 }
 
 /// ureq swallows every interim answer; the contract knows 100 to 103 and calls others a fault.

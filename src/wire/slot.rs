@@ -38,6 +38,7 @@ pub struct Slot {
     attached: AtomicBool,
     head_seen: AtomicBool,
     wants_fresh: AtomicBool,
+    is_packed: AtomicBool,
     sent: AtomicU64,
     received: AtomicU64,
     answered: AtomicU64,
@@ -83,6 +84,7 @@ impl Slot {
             attached: AtomicBool::new(false),
             head_seen: AtomicBool::new(false),
             wants_fresh: AtomicBool::new(false),
+            is_packed: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -140,6 +142,15 @@ impl Slot {
 
     pub(super) fn waits_for_head(&self) -> bool {
         !self.head_seen.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn body_is_packed(&self) {
+        self.is_packed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the body may be gzip, which must be read by reads that wait.
+    pub fn is_packed(&self) -> bool {
+        self.is_packed.load(Ordering::Relaxed)
     }
 
     pub(super) fn want_fresh(&self) {

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use helio::abi::*;
 use serde_json::json;
 
+use crate::only_in;
 use crate::support::black_hole::BlackHole;
 use crate::support::c::{Client, config_of, status_name};
+use crate::support::call::Call;
 use crate::support::chat::{ASK, ASK_STREAM, DONE, completion, finish, hello, say};
+use crate::support::delivery::Mode;
 use crate::support::server::Server;
 use crate::support::sync::{Gate, pass};
 
@@ -34,7 +37,11 @@ fn shutdown_ends_what_runs_and_refuses_what_follows() {
 
 #[test]
 fn shutdown_within_a_callback_ends_the_call() {
-    let server = Server::new(|_, conn| conn.stream(hello()));
+    let server = Server::new(|_, conn| {
+        conn.stream_head();
+        conn.body([say("a"), say("b")].concat());
+        conn.stall();
+    });
     let client = Client::of(&server);
     let handle = client.handle();
     let call = client.call(ASK_STREAM).on_event(move |event| {
@@ -50,6 +57,7 @@ fn shutdown_within_a_callback_ends_the_call() {
 
 #[test]
 fn destroy_wakes_a_blocked_complete() {
+    only_in!([Complete, Thread], "who receives calls functions of the client, and must stop before it is destroyed");
     let server = Server::new(|_, conn| conn.stall());
     let handle = Client::of(&server).into_handle();
     std::thread::scope(|scope| {
@@ -62,6 +70,7 @@ fn destroy_wakes_a_blocked_complete() {
 
 #[test]
 fn destroy_wakes_a_call_that_backs_off() {
+    only_in!([Complete, Thread], "who receives calls functions of the client, and must stop before it is destroyed");
     let server = Server::new(|_, conn| conn.answer(429, &[("retry-after", "50")], ""));
     let handle = Client::of(&server).into_handle();
     std::thread::scope(|scope| {
@@ -91,6 +100,7 @@ fn shutdown_wakes_calls_that_connect_and_that_wait_for_their_turn() {
 
 #[test]
 fn destroy_gives_up_on_a_stuck_callback_and_can_be_called_again() {
+    only_in!([Complete, Thread], "who receives calls functions of the client, and must stop before it is destroyed");
     let (entered, leave) = (Gate::new(), Gate::new());
     let server = Server::new(|_, conn| conn.stream(hello()));
     let client = Client::of(&server);
@@ -121,13 +131,16 @@ fn destroy_gives_up_on_a_stuck_callback_and_can_be_called_again() {
 
 #[test]
 fn from_a_callback_destroy_and_complete_are_reentrant() {
+    only_in!([Complete, Poll, Thread], "PULL has no callbacks");
     let server = Server::new(|_, conn| conn.stream(hello()));
     let other_server = Server::new(|_, conn| conn.json(200, completion("another")));
     let (client, other) = (Client::of(&server), Client::of(&other_server));
     let handle = client.handle();
     let call = client.call(ASK_STREAM).on_event(|event| {
         assert_eq!(handle.destroy(0), HELIO_ERR_REENTRANT, "{event:?}");
-        handle.ask(ASK).refused(HELIO_ERR_REENTRANT);
+        Call::new(handle, &[], ASK.as_bytes()).mode(Mode::Complete).run().refused(HELIO_ERR_REENTRANT);
+        assert_eq!(handle.poll(0, 0), (HELIO_ERR_REENTRANT, 0));
+        assert_eq!(handle.next_event(0), (HELIO_ERR_REENTRANT, std::ptr::null()));
         assert_ne!(handle.reserve(), 0);
         assert_eq!(other.ask(ASK).content(), "another", "another client may be asked");
         0
@@ -140,6 +153,7 @@ fn from_a_callback_destroy_and_complete_are_reentrant() {
 
 #[test]
 fn a_client_of_many_threads_is_destroyed_whole() {
+    only_in!([Complete, Thread], "who receives calls functions of the client, and must stop before it is destroyed");
     let served = Arc::new(AtomicUsize::new(0));
     let server = {
         let served = served.clone();

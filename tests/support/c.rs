@@ -180,8 +180,8 @@ impl Handle {
     /// After `HELIO_OK` the handle is dead.
     pub fn destroy(self, timeout_ms: u32) -> helio_status {
         let _watch = Watch::over("helio_client_destroy", CALL_BOUND);
-        // SAFETY: as above.
-        unsafe { helio_client_destroy(self.0, timeout_ms) }
+        // SAFETY: as above. The callbacks of POLL requests may run here.
+        super::delivery::polling(|| unsafe { helio_client_destroy(self.0, timeout_ms) })
     }
 
     pub fn set_api_key(self, key: Option<&str>) -> helio_status {

@@ -1,20 +1,22 @@
-//! One `helio_complete`: prepared, made, watched, and checked.
+//! One request: prepared, made in the way of this process, watched, and checked.
 
 use std::any::Any;
 use std::ffi::{c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::dangling_mut;
+use std::ptr::{dangling_mut, null};
+use std::sync::{Condvar, Mutex};
 use std::thread::ThreadId;
 
 use helio::abi::*;
 use serde_json::Value;
 
-use super::c::{CALL_BOUND, Handle, request_options};
+use super::c::{CALL_BOUND, Handle, request_options, status_name};
 use super::copied::{self, take_buffer, take_error};
+use super::delivery::{A_WHILE, Mode, polls_here};
 use super::outcome::{Event, Outcome};
-use super::sync::Watch;
+use super::sync::{Watch, lock};
 
-/// One `helio_complete`, being prepared.
+/// One request, being prepared.
 pub struct Call<'a> {
     handle: Handle,
     secrets: &'a [String],
@@ -23,13 +25,17 @@ pub struct Call<'a> {
     id: u64,
     overrides: Option<Vec<u8>>,
     watched: bool,
-    hook: Box<dyn FnMut(&Event) -> i32 + 'a>,
+    mode: Mode,
+    hook: Hook<'a>,
 }
+
+type Hook<'a> = Box<dyn FnMut(&Event) -> i32 + 'a>;
 
 impl<'a> Call<'a> {
     pub fn new(handle: Handle, secrets: &'a [String], body: &[u8]) -> Self {
         let (body, hook) = (body.to_vec(), Box::new(|_: &Event| 0));
-        Call { handle, secrets, body, len: None, id: 0, overrides: None, watched: true, hook }
+        let mode = Mode::of_process();
+        Call { handle, secrets, body, len: None, id: 0, overrides: None, watched: true, mode, hook }
     }
 
     /// With an id from `helio_reserve`, or one that only looks so.
@@ -53,9 +59,15 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Without `on_event`.
+    /// Without `on_event`, which only `helio_complete` can do.
     pub fn unwatched(mut self) -> Self {
-        self.watched = false;
+        (self.watched, self.mode) = (false, Mode::Complete);
+        self
+    }
+
+    /// In this way, whatever that of the process is.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -65,33 +77,134 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Makes the call and checks all that holds for every outcome.
+    /// Makes the request, waits for its end, and checks all that holds for every outcome.
     pub fn run(self) -> Outcome {
-        let _watch = Watch::over(format!("helio_complete in {:?}", std::thread::current().name()), CALL_BOUND);
-        let mut observer =
-            Observer { events: Vec::new(), thread: std::thread::current().id(), hook: self.hook, panic: None };
+        match self.mode {
+            Mode::Complete => self.complete(),
+            _ => self.submit().wait(),
+        }
+    }
+
+    fn options(&self) -> helio_request_options {
         let mut options = request_options();
         options.id = self.id;
         if let Some(overrides) = &self.overrides {
             options.overrides = overrides.as_ptr().cast();
             options.overrides_len = overrides.len();
         }
-        if self.watched {
+        if self.watched && self.mode != Mode::Pull {
             options.on_event = Some(on_event);
         }
-        options.user_data = (&raw mut observer).cast();
-        // A terminating NUL, for those who give HELIO_STRLEN; those who give a length do not count it.
-        let mut body = self.body;
-        let len = self.len.unwrap_or(body.len());
-        body.push(0);
+        options.delivery = self.mode.delivery();
+        options
+    }
+
+    fn complete(mut self) -> Outcome {
+        let _watch = Watch::over(format!("helio_complete in {:?}", std::thread::current().name()), CALL_BOUND);
+        let observer = Observer::new(self.mode, std::mem::replace(&mut self.hook, Box::new(|_| 0)));
+        let mut options = self.options();
+        options.user_data = observer.user_data();
+        let (body, len) = with_nul(self.body, self.len);
         // SAFETY: the body ends in a NUL, and every other length is that of what it belongs to.
         let mut outcome = unsafe { complete(self.handle, body.as_ptr().cast(), len, &options) };
-        if let Some(panic) = observer.panic {
-            resume_unwind(panic);
-        }
-        outcome.events = observer.events;
+        outcome.events = observer.end();
         outcome.check(self.id, self.watched, self.secrets);
         outcome
+    }
+
+    /// Makes the request in a way that returns at once.
+    pub fn submit(mut self) -> Running<'a> {
+        let observer = Observer::new(self.mode, std::mem::replace(&mut self.hook, Box::new(|_| 0)));
+        let mut options = self.options();
+        options.user_data = observer.user_data();
+        let Call { handle, secrets, mode, id: wanted, .. } = self;
+        let (mut body, len) = with_nul(std::mem::take(&mut self.body), self.len);
+        let (mut id, mut error) = (u64::MAX, dangling_mut());
+        // SAFETY: the body ends in a NUL, and every other length is that of what it belongs to.
+        let status = unsafe { helio_submit(handle.0, body.as_ptr().cast(), len, &options, &mut id, &mut error) };
+        body.fill(b'~'); // it was copied, or this breaks it
+        let error = take_error(error);
+        if status == HELIO_OK {
+            assert!(error.is_none(), "OK with an error: {error:#?}");
+            assert!(id != 0 && (wanted == 0 || id == wanted), "the id {id} for {wanted}");
+        } else {
+            assert_eq!(id, 0, "{} with an id", status_name(status));
+        }
+        let refused = (status != HELIO_OK).then(|| Outcome { status, data: None, error, events: Vec::new() });
+        Running { handle, secrets, mode, id, observer, refused }
+    }
+}
+
+/// A terminating NUL, for those who give HELIO_STRLEN; those who give a length do not count it.
+fn with_nul(mut body: Vec<u8>, len: Option<usize>) -> (Vec<u8>, usize) {
+    let len = len.unwrap_or(body.len());
+    body.push(0);
+    (body, len)
+}
+
+/// A request that was submitted.
+pub struct Running<'a> {
+    handle: Handle,
+    secrets: &'a [String],
+    mode: Mode,
+    pub id: u64,
+    observer: &'static Observer,
+    refused: Option<Outcome>,
+}
+
+impl Running<'_> {
+    /// Whether its DONE was seen.
+    pub fn is_done(&self) -> bool {
+        self.refused.is_some() || self.observer.is_done()
+    }
+
+    /// The events so far.
+    pub fn events(&self) -> Vec<Event> {
+        lock(&self.observer.state).events.clone()
+    }
+
+    /// Receives until its DONE was seen, by whomever, and checks all that holds for every outcome.
+    pub fn wait(self) -> Outcome {
+        let _watch = Watch::over(format!("waiting for {} in {:?}", self.id, self.mode), CALL_BOUND);
+        while !self.is_done() {
+            receive(self.handle, self.mode);
+            self.observer.wait_a_while(self.mode);
+        }
+        self.outcome()
+    }
+
+    /// The outcome, once DONE was seen.
+    pub fn outcome(self) -> Outcome {
+        let events = self.observer.end();
+        let outcome = self.refused.unwrap_or_else(|| {
+            let done = events.last().expect("DONE").clone();
+            Outcome { status: done.status, data: done.data, error: done.error, events }
+        });
+        outcome.check(self.id, true, self.secrets);
+        outcome
+    }
+}
+
+/// Receives what is there, and waits a little for it.
+pub fn receive(handle: Handle, mode: Mode) {
+    let wait_ms = A_WHILE.as_millis() as u32;
+    match mode {
+        Mode::Poll => drop(handle.poll(wait_ms, 0)),
+        Mode::Pull => {
+            let (_, event) = handle.next_event(wait_ms);
+            if event.is_null() {
+                return;
+            }
+            // SAFETY: a valid event that is ours until it is released, with what was given at its submission.
+            unsafe {
+                let observer = (*event).user_data;
+                if on_event(event, observer) != 0 {
+                    handle.cancel((*event).request);
+                }
+                helio_event_release(event);
+            }
+        }
+        Mode::Complete | Mode::Thread => {}
     }
 }
 
@@ -112,27 +225,132 @@ pub unsafe fn complete(
     Outcome { status, data: take_buffer(out_json), error: take_error(out_error), events: Vec::new() }
 }
 
-/// What stands behind `user_data` during a call.
-struct Observer<'a> {
-    events: Vec<Event>,
+/// What stands behind `user_data`. It is never freed: that it is not touched after DONE is for it to find out.
+struct Observer {
+    mode: Mode,
     thread: ThreadId,
-    hook: Box<dyn FnMut(&Event) -> i32 + 'a>,
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+struct State {
+    events: Vec<Event>,
+    hook: Option<SendHook>,
     panic: Option<Box<dyn Any + Send>>,
+    running: bool,
+    is_done: bool,
+}
+
+struct SendHook(Hook<'static>);
+// SAFETY: it runs on one thread at a time, under a lock or on the thread that made it.
+unsafe impl Send for SendHook {}
+
+impl Observer {
+    fn new(mode: Mode, hook: Hook<'_>) -> &'static Observer {
+        // SAFETY: whoever made it takes the hook out again with `end` while what it borrows is alive.
+        let hook = unsafe { std::mem::transmute::<Hook<'_>, Hook<'static>>(hook) };
+        let hook = Some(SendHook(hook));
+        let state = State { events: Vec::new(), hook, panic: None, running: false, is_done: false };
+        let thread = std::thread::current().id();
+        Box::leak(Box::new(Observer { mode, thread, state: Mutex::new(state), done: Condvar::new() }))
+    }
+
+    fn user_data(&self) -> *mut c_void {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    fn is_done(&self) -> bool {
+        lock(&self.state).is_done
+    }
+
+    fn wait_a_while(&self, mode: Mode) {
+        let state = lock(&self.state);
+        if mode == Mode::Thread && !state.is_done {
+            drop(self.done.wait_timeout(state, A_WHILE));
+        }
+    }
+
+    /// Everything that was seen. From now on no event may come.
+    fn end(&self) -> Vec<Event> {
+        let mut state = lock(&self.state);
+        state.hook = None;
+        state.is_done = true;
+        if let Some(panic) = state.panic.take() {
+            drop(state);
+            resume_unwind(panic);
+        }
+        state.events.clone()
+    }
+
+    fn see(&self, event: Event) -> i32 {
+        let here = std::thread::current().id();
+        let mut state = lock(&self.state);
+        assert!(!state.is_done, "an event after DONE: {event:?}");
+        assert!(!state.running, "two callbacks of one request at a time");
+        assert_eq!(event.user_data, self.user_data() as usize, "user_data within the event");
+        match self.mode {
+            Mode::Complete => assert_eq!(here, self.thread, "an event on another thread"),
+            Mode::Poll => assert!(polls_here(), "a POLL event outside of helio_poll"),
+            Mode::Thread => assert_ne!(here, self.thread, "a THREAD event on the submitting thread"),
+            Mode::Pull => {}
+        }
+        let is_done = event.is_done();
+        state.events.push(event.clone());
+        state.running = true;
+        let hook = state.hook.take();
+        drop(state);
+        let (hook, result) = match hook {
+            Some(SendHook(mut hook)) => {
+                let result = catch_unwind(AssertUnwindSafe(|| hook(&event)));
+                (Some(SendHook(hook)), result)
+            }
+            None => (None, Ok(0)),
+        };
+        let mut state = lock(&self.state);
+        (state.hook, state.running) = (hook, false);
+        state.is_done = is_done;
+        self.done.notify_all();
+        result.unwrap_or_else(|panic| {
+            state.panic.get_or_insert(panic);
+            1
+        })
+    }
 }
 
 unsafe extern "C" fn on_event(event: *const helio_event, user_data: *mut c_void) -> i32 {
-    // SAFETY: `user_data` is the observer of the call that is running, or this test finds a grave bug.
-    let observer = unsafe { &mut *user_data.cast::<Observer>() };
+    // SAFETY: an observer of ours, which is never freed, or this test finds a grave bug.
+    let observer = unsafe { &*user_data.cast::<Observer>() };
     let seen = catch_unwind(AssertUnwindSafe(|| {
-        assert_eq!(std::thread::current().id(), observer.thread, "an event on another thread");
         // SAFETY: the library gives a valid event that lives until this function returns.
-        let event = unsafe { copied::event(&*event) };
-        assert_eq!(event.user_data, user_data as usize, "user_data within the event");
-        observer.events.push(event);
-        (observer.hook)(&observer.events[observer.events.len() - 1])
+        observer.see(unsafe { copied::event(&*event) })
     }));
     seen.unwrap_or_else(|panic| {
-        observer.panic.get_or_insert(panic);
+        lock(&observer.state).panic.get_or_insert(panic);
         1
     })
+}
+
+/// A submission with everything bare, for wrong arguments. No event of it may ever come.
+///
+/// # Safety
+/// As the header says.
+pub unsafe fn submit(
+    handle: Handle,
+    json: *const c_char,
+    len: usize,
+    options: *const helio_request_options,
+) -> Outcome {
+    let (mut id, mut error) = (u64::MAX, dangling_mut());
+    // SAFETY: the caller's promise, and the out-parameters are ours.
+    let status = unsafe { helio_submit(handle.0, json, len, options, &mut id, &mut error) };
+    assert_eq!(id == 0, status != HELIO_OK, "{} with the id {id}", status_name(status));
+    Outcome { status, data: None, error: take_error(error), events: Vec::new() }
+}
+
+/// Options that submit in a way, with nothing else in them.
+pub fn submit_options(mode: Mode) -> helio_request_options {
+    let mut options = request_options();
+    options.delivery = mode.delivery();
+    options.user_data = null::<c_void>().cast_mut();
+    options
 }

@@ -10,6 +10,7 @@ pub mod certs;
 pub mod chat;
 pub mod conn;
 pub mod copied;
+pub mod delivery;
 pub mod outcome;
 pub mod request;
 pub mod server;
