@@ -5,11 +5,11 @@ CC ?= cc
 CARGO_TARGET_DIR ?= target
 CFLAGS ?= -O2 -g
 
-EXAMPLES := complete stream chat
+EXAMPLES := complete stream chat poll epoll notify pull thread
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
-.PHONY: lib examples demo test bench header clean distclean help
+.PHONY: lib examples sdl demo test bench header clean distclean help
 
 lib: ## build the library: build/lib/libhelio.so (the default)
 	$(CARGO) build --release
@@ -22,6 +22,15 @@ examples: $(EXAMPLES:%=build/bin/%) ## build the C examples into build/bin
 build/bin/%: examples/c/%.c examples/c/common.h include/helio.h | lib
 	@mkdir -p build/bin
 	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' -pthread
+
+sdl: build/bin/scene ## build the game scene of examples/sdl, which needs SDL2: build/bin/scene
+
+build/bin/scene: $(wildcard examples/sdl/*.[ch]) examples/c/common.h include/helio.h | lib
+	@command -v sdl2-config >/dev/null || { \
+	  echo "SDL2 is not installed. On Debian and Ubuntu: sudo apt-get install libsdl2-dev" >&2; exit 1; }
+	@mkdir -p build/bin
+	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $$(sdl2-config --cflags) $(filter %.c,$^) -o $@ \
+	  -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' $$(sdl2-config --libs) -lm
 
 demo: lib examples ## stream an answer: from the gateway with HELICONE_API_KEY, else from a small local model
 	@scripts/demo.sh build/bin/stream

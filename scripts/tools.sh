@@ -7,6 +7,7 @@ set -uo pipefail
 package_of() {
   case $1 in
     gcc) echo gcc libc6-dev ;;
+    sdl2-config) echo libsdl2-dev ;;
     *) echo "$1" ;;
   esac
 }

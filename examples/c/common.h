@@ -1,4 +1,4 @@
-/* What the three examples share, none of it about helio itself: a string that grows, text as JSON,
+/* What the examples share, hardly any of it about helio itself: a string that grows, text as JSON,
  * and a request made from the environment.
  *
  *   BASE_URL    where to ask instead of the Helicone gateway, e.g. http://127.0.0.1:8080/v1
@@ -92,6 +92,26 @@ static inline text request_body(const char *messages, int stream) {
   return body;
 }
 
+/* The same with one message of the user's in it. */
+static inline text question_body(const char *question, int stream) {
+  text message = {0}, body;
+  text_add_message(&message, "user", question, strlen(question));
+  body = request_body(message.data, stream);
+  free(message.data);
+  return body;
+}
+
+/* What to ask when several are asked at once: the program's arguments, else PROMPT, else three questions
+ * of ours. Count `i` up from 0; NULL comes after the last one. */
+static inline const char *question(int argc, char **argv, int i) {
+  static const char *const ours[] = {"Why is the sky blue?", "Why is the grass green?",
+                                     "Why is the night dark?", NULL};
+  const char *prompt = environment("PROMPT", NULL);
+  if (argc > 1) return argv[i + 1];
+  if (prompt) return i == 0 ? prompt : NULL;
+  return ours[i];
+}
+
 /* Says what went wrong. The message of the library says what to do about it, too. */
 static inline void complain(const char *program, helio_status status, const helio_error *error) {
   const char *message = helio_error_message(error, NULL);
@@ -100,7 +120,7 @@ static inline void complain(const char *program, helio_status status, const heli
 }
 
 /* A client for BASE_URL, or for the Helicone gateway; NULL after a complaint. */
-static inline helio_client *client_from_environment(const char *program) {
+static inline helio_client *notified_client_from_environment(const char *program, helio_notify_fn notify) {
   helio_client_options options;
   helio_client *client = NULL;
   helio_error *error = NULL;
@@ -115,11 +135,16 @@ static inline helio_client *client_from_environment(const char *program) {
     text_add(&config, "}");
     options.config = config.data;
   }
+  options.notify_fn = notify;
   status = helio_client_create(&options, &client, &error);
   if (status != HELIO_OK) complain(program, status, error);
   helio_error_free(error);
   free(config.data);
   return client;
+}
+
+static inline helio_client *client_from_environment(const char *program) {
+  return notified_client_from_environment(program, NULL);
 }
 
 #endif

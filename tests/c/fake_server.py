@@ -143,6 +143,11 @@ def in_turn(*behaviours):
     return lambda exchange: (left.pop(0) if len(left) > 1 else left[0])(exchange)
 
 
+def by_question(behaviours):
+    """Each request gets what its question is mapped to, in whatever order they come."""
+    return lambda exchange: behaviours[exchange.request.last_message](exchange)
+
+
 class FakeServer:
     def __init__(self, behaviour):
         self.behaviour = behaviour

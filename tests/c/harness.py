@@ -31,11 +31,11 @@ def compilers():
     return [name for name in ("gcc", "clang") if shutil.which(name)]
 
 
-def compile_program(source, name, compiler=None, standard="c99"):
+def compile_program(source, name, compiler=None, standard="c99", more=()):
     output = build.programs / name
     command = [compiler or os.environ.get("CC") or "cc", f"-std={standard}", "-O1", "-g", *STRICT]
     command += [f"-I{build.include}", str(source), "-o", str(output)]
-    command += [f"-L{build.lib}", "-lhelio", f"-Wl,-rpath,{build.lib}", "-pthread"]
+    command += [f"-L{build.lib}", "-lhelio", f"-Wl,-rpath,{build.lib}", "-pthread", *more]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
@@ -55,7 +55,8 @@ class Outcome:
 
 def environment(**settings):
     """The caller's environment without anything that helio or the examples read, plus `settings`."""
-    ours = ("HELIO_BASE_URL", "HELIO_API_KEY", "HELICONE_API_KEY", "BASE_URL", "MODEL", "PROMPT", "MAX_TOKENS")
+    ours = {"HELIO_BASE_URL", "HELIO_API_KEY", "HELICONE_API_KEY", "BASE_URL", "MODEL", "PROMPT", "MAX_TOKENS"}
+    ours |= {"REQUESTS", "STOP_AFTER"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, **settings}
 
@@ -69,11 +70,11 @@ def run(program, *arguments, stdin="", under=(), **settings):
 
 
 @contextlib.contextmanager
-def running(program, **settings):
+def running(program, *arguments, stdin=subprocess.DEVNULL, **settings):
     """The program with pipes; it is gone when the block ends."""
     process = subprocess.Popen(
-        [str(build.programs / program)],
-        stdin=subprocess.DEVNULL,
+        [str(build.programs / program), *arguments],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(**settings),
@@ -87,8 +88,9 @@ def running(program, **settings):
         watchdog.cancel()
         process.kill()
         process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
 
 
 def free_port():
@@ -108,14 +110,14 @@ class CTest(unittest.TestCase):
         self.assertGreater(len(message), 15, outcome)
 
 
-def memcheck(test, *command, **settings):
-    """Runs a program under valgrind: no bad access, no block that is lost."""
+def memcheck(test, *command, exits=0, **settings):
+    """Runs a program under valgrind: no bad access, no block that is lost. Also where it must fail: `exits` 1."""
     if not shutil.which("valgrind"):
         test.skipTest("valgrind is not here (apt-get install valgrind)")
     valgrind = ["valgrind", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
     valgrind += ["--error-exitcode=99"]
     outcome = run(*command, under=valgrind, **settings)
-    test.assertSucceeded(outcome)
+    test.assertEqual(outcome.code, exits, outcome)
     test.assertIn("ERROR SUMMARY: 0 errors", outcome.err)
 
 
