@@ -1,11 +1,14 @@
 /* helio: chat completions from large language models, inside any native program.
  *
  * JSON in, JSON out. Create a client, hand it an OpenAI-style request, get one chat.completion back, with each
- * streamed chunk shown on the way. Threads, sockets, TLS, retries and time-outs are the library's affair.
+ * streamed chunk shown on the way: on the calling thread (helio_complete), inside your own loop, as events to take, or
+ * on a thread of the library (helio_submit). Threads, sockets, TLS, retries and time-outs are the library's affair.
  *
  * Ownership: what the host passes in is copied, or used only until the call returns. What an out-parameter gives
  * (helio_buffer, helio_error) is the caller's until it frees it, and outlives the client. What an event holds is
- * borrowed until the callback returns. A client is the caller's until helio_client_destroy. All text is UTF-8 and ends in a NUL that its length does not count.
+ * borrowed until the callback returns, or until helio_event_release. A client is the caller's until
+ * helio_client_destroy or helio_client_release (docs/ownership.md). All text is UTF-8 and ends in a NUL that its length
+ * does not count.
  * Structs begin with their size: make them with their _init function. Out-parameters come last, are set to NULL on
  * entry, and may be NULL unless they say otherwise. Functions are thread-safe; an object is freed when no other thread
  * looks at it any more. Answers are handed out as the server sent them; secrets are masked in errors, reports and logs.
@@ -78,7 +81,7 @@
 #define HELIO_LOG_TRACE 5
 
 /**
- * Bytes that belong to the caller once handed out. They outlive the client.
+ * Bytes that belong to the caller once handed out. They outlive the client. docs/ownership.md.
  */
 typedef struct helio_buffer helio_buffer;
 
@@ -88,13 +91,13 @@ typedef struct helio_buffer helio_buffer;
 typedef struct helio_client helio_client;
 
 /**
- * What went wrong, in full.
+ * What went wrong, in full. docs/errors.md, docs/ownership.md.
  */
 typedef struct helio_error helio_error;
 
 /**
  * Takes a log line. May be called on any thread and inside any call, concurrently; returns soon and calls nothing
- * of helio. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.
+ * of helio but helio_wakeup. docs/threads.md. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.
  */
 typedef void (*helio_log_fn)(int32_t level,
                              const char *target,
@@ -106,7 +109,7 @@ typedef void (*helio_log_fn)(int32_t level,
  * Something is pending: called when an event of a POLL or PULL request becomes pending and no notification of its
  * delivery is outstanding. A helio_poll that returns, or a helio_next_event that finds nothing, ends it; if such events
  * are pending then, it is called again at once, on that thread. May be called on any library thread and inside any call,
- * concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md.
+ * concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md, docs/threads.md.
  */
 typedef void (*helio_notify_fn)(void *user_data);
 
@@ -157,7 +160,7 @@ typedef struct helio_client_options {
 } helio_client_options;
 
 /**
- * The outcome of a call: HELIO_OK or one of HELIO_ERR_…; the set is open, numbers are never reused.
+ * The outcome of a call: HELIO_OK or one of HELIO_ERR_…; the set is open, numbers are never reused. docs/errors.md.
  */
 typedef int32_t helio_status;
 
@@ -249,6 +252,7 @@ typedef uint32_t helio_delivery;
  * Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return value means
  * nothing. It returns normally: no exception, no longjmp. Any function may be called from it but helio_poll,
  * helio_next_event, helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
+ * docs/threads.md.
  */
 typedef int32_t (*helio_event_fn)(const struct helio_event *event, void *user_data);
 
@@ -353,7 +357,7 @@ typedef struct helio_request_options {
 #define HELIO_ERR_SHUT_DOWN -6
 
 /**
- * Called in a forked child with the parent's client.
+ * Called in a forked child with the parent's client. docs/forking.md.
  */
 #define HELIO_ERR_FORKED -7
 
@@ -518,7 +522,7 @@ helio_status helio_client_prewarm(struct helio_client *client);
 
 /**
  * Figures of a client as one JSON object: `in_flight`, `queued`, `pending_events`, `connections` {`open`, `idle`},
- * `threads`, `stuck_lookups`, and since it was made `started`, `succeeded`, `failed`, `cancelled` (shut down, too), `retries`.
+ * `threads`, `stuck_lookups`, and since it was made `started`, `succeeded`, `failed`, `cancelled` (shut down, too), `retries`. docs/report.md.
  *
  * @param out_json gets the object, to be freed with helio_buffer_free; may be NULL.
  * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
@@ -546,7 +550,7 @@ helio_status helio_client_shutdown(struct helio_client *client);
  * @return HELIO_OK: no callback runs or will run, no thread of this client is left (a name look-up that the system
  * does not end belongs to the process and holds nothing of the client). HELIO_ERR_TIMEOUT: nothing was freed, call
  * again. HELIO_ERR_REENTRANT: called from a callback of this client. HELIO_ERR_FORKED: the client is forgotten, the
- * parent's connections are left alone. Any thread.
+ * parent's connections are left alone (docs/forking.md). Any thread.
  */
 HELIO_API
 helio_status helio_client_destroy(struct helio_client *client,
@@ -594,6 +598,7 @@ helio_status helio_next_event(struct helio_client *client,
 
 /**
  * Give an event of helio_next_event back: everything in it goes. NULL is fine. Any thread; the client may be gone.
+ * docs/ownership.md.
  */
 HELIO_API
 void helio_event_release(const struct helio_event *event);
@@ -646,8 +651,8 @@ HELIO_API const char *helio_version_string(void);
 HELIO_API uint32_t helio_abi_version(void);
 
 /**
- * Whether the library that is loaded can do something. The names: "complete" (blocking requests), "stream" (events
- * of a blocking request), "cancel", "retry", "tls", "proxy" (HTTP CONNECT), "socks5", "gzip", "helicone" (the typed
+ * Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
+ * (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP CONNECT), "socks5", "gzip", "helicone" (the typed
  * `helicone` section of the config).
  *
  * @param name ends in NUL; NULL is no feature.
@@ -674,6 +679,7 @@ HELIO_API void helio_request_options_init(struct helio_request_options *opts, ui
 /**
  * An id for a request that is still to come, so that it can be cancelled before and while it runs. It is used up
  * when its request begins, or is refused because it was cancelled; an id that is never used is kept until destroy.
+ * docs/cancelling.md.
  *
  * @return never 0, never used twice; 0 for NULL, after shut down, in a forked child. Any thread, also callbacks.
  */
@@ -731,6 +737,7 @@ helio_status helio_submit(struct helio_client *client,
 /**
  * Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is
  * dropped at once. The first cause wins: an end that is decided stays. Idempotent, never blocks.
+ * docs/cancelling.md.
  *
  * @param id any number: one that has ended, was never issued, or 0 is fine.
  * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks; not
@@ -740,6 +747,7 @@ HELIO_API helio_status helio_cancel(struct helio_client *client, helio_request_i
 
 /**
  * Cancel all requests of a client that have begun, not ids that are only reserved. Idempotent, never blocks.
+ * docs/cancelling.md.
  *
  * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks.
  */
@@ -822,12 +830,14 @@ const char *helio_error_body(const struct helio_error *error,
                              size_t *out_len);
 
 /**
- * The evidence of the request as one JSON object: attempts, times, bytes, what the server said of itself.
+ * The evidence of the request as one JSON object: attempts, times, bytes, what the server said of itself. docs/report.md.
  *
  * @param out_len gets the length in bytes, NUL not counted; may be NULL.
  * @return belongs to the error, ends in NUL; NULL with 0 if no request was made. Any thread.
  */
-HELIO_API const char *helio_error_report(const struct helio_error *error, size_t *out_len);
+HELIO_API
+const char *helio_error_report(const struct helio_error *error,
+                               size_t *out_len);
 
 /**
  * Free an error that an out-parameter gave. NULL is fine. Any thread; the client may be gone. Never for the error

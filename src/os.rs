@@ -97,11 +97,13 @@ pub struct LookupError {
     pub message: String,
     /// Asking again may help.
     pub temporary: bool,
+    /// It was not even asked: the system refused what that takes.
+    pub refused: bool,
 }
 
 /// Ask the system for the addresses of a name. Blocks for as long as the system likes: only for threads that may.
 pub fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    let failed = |message: String, temporary| LookupError { message, temporary };
+    let failed = |message: String, temporary| LookupError { message, temporary, refused: false };
     let name = CString::new(host).map_err(|_| failed("the name holds a NUL".to_owned(), false))?;
     // SAFETY: all zero is a valid addrinfo; the fields set below are plain numbers.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
@@ -146,7 +148,8 @@ pub fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
 }
 
 /// Start a thread with a name and a stack of so many bytes. Asynchronous signals are blocked on it: the host's
-/// handlers never run on a thread of ours. If it runs host code, what garbage collectors use stays open.
+/// handlers never run on a thread of ours. If it runs host code, what garbage collectors use is left as the caller
+/// has it.
 pub fn spawn(
     name: &str,
     stack: usize,
@@ -163,16 +166,20 @@ pub fn with_signals_blocked<T>(host_code_runs: bool, start: impl FnOnce() -> T) 
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the sets are initialised by sigfillset and pthread_sigmask before they are read.
     unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), before.as_mut_ptr());
         libc::sigfillset(blocked.as_mut_ptr());
         for open in FAULTS {
             libc::sigdelset(blocked.as_mut_ptr(), *open);
         }
         if host_code_runs {
-            for open in COLLECTORS.iter().copied().chain(real_time_signals()) {
-                libc::sigdelset(blocked.as_mut_ptr(), open);
+            for signal in COLLECTORS.iter().copied().chain(real_time_signals()) {
+                // One that the host takes by sigwait or signalfd is not for us to open.
+                if libc::sigismember(before.as_ptr(), signal) != 1 {
+                    libc::sigdelset(blocked.as_mut_ptr(), signal);
+                }
             }
         }
-        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), std::ptr::null_mut());
     }
     let result = start();
     // SAFETY: `before` was filled above.

@@ -103,6 +103,16 @@ impl Events {
         })
     }
 
+    /// Give back memory that holds nothing.
+    pub fn relax(&mut self) {
+        if self.length == 0 {
+            self.line = Vec::new();
+        }
+        if self.data.is_empty() {
+            self.data = Vec::new();
+        }
+    }
+
     fn hand_over(&mut self, data: &mut Vec<u8>) {
         data.clear();
         std::mem::swap(data, &mut self.data);
@@ -157,6 +167,8 @@ impl Events {
         }
         if self.has_data {
             self.data.push(b'\n');
+        } else if self.data.capacity() == 0 {
+            self.data.reserve_exact(value.len() + 1); // most events are one line, which will end in a NUL
         }
         self.data.extend_from_slice(value);
         self.has_data = true;

@@ -28,10 +28,10 @@ pub struct helio_client {
 /// Something is pending: called when an event of a POLL or PULL request becomes pending and no notification of its
 /// delivery is outstanding. A helio_poll that returns, or a helio_next_event that finds nothing, ends it; if such events
 /// are pending then, it is called again at once, on that thread. May be called on any library thread and inside any call,
-/// concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md.
+/// concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md, docs/threads.md.
 pub type helio_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 /// Takes a log line. May be called on any thread and inside any call, concurrently; returns soon and calls nothing
-/// of helio. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.
+/// of helio but helio_wakeup. docs/threads.md. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.
 pub type helio_log_fn = Option<
     unsafe extern "C" fn(
         level: i32,
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn helio_client_prewarm(client: *mut helio_client) -> heli
 }
 
 /// Figures of a client as one JSON object: `in_flight`, `queued`, `pending_events`, `connections` {`open`, `idle`},
-/// `threads`, `stuck_lookups`, and since it was made `started`, `succeeded`, `failed`, `cancelled` (shut down, too), `retries`.
+/// `threads`, `stuck_lookups`, and since it was made `started`, `succeeded`, `failed`, `cancelled` (shut down, too), `retries`. docs/report.md.
 ///
 /// @param out_json gets the object, to be freed with helio_buffer_free; may be NULL.
 /// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, _FORKED. Any thread, also callbacks.
@@ -307,7 +307,7 @@ pub(super) unsafe fn simply(client: *const helio_client, body: impl FnOnce(&Arc<
 /// @return HELIO_OK: no callback runs or will run, no thread of this client is left (a name look-up that the system
 /// does not end belongs to the process and holds nothing of the client). HELIO_ERR_TIMEOUT: nothing was freed, call
 /// again. HELIO_ERR_REENTRANT: called from a callback of this client. HELIO_ERR_FORKED: the client is forgotten, the
-/// parent's connections are left alone. Any thread.
+/// parent's connections are left alone (docs/forking.md). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_client_destroy(client: *mut helio_client, timeout_ms: u32) -> helio_status {
     guard(HELIO_ERR_INTERNAL, || {

@@ -85,6 +85,7 @@ pub unsafe extern "C" fn helio_next_event(
 }
 
 /// Give an event of helio_next_event back: everything in it goes. NULL is fine. Any thread; the client may be gone.
+/// docs/ownership.md.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_event_release(event: *const helio_event) {
     if !event.is_null() {

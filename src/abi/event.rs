@@ -60,6 +60,7 @@ pub struct helio_event {
 /// Returns 0 to go on; anything else cancels the request (a DONE still follows). At DONE the return value means
 /// nothing. It returns normally: no exception, no longjmp. Any function may be called from it but helio_poll,
 /// helio_next_event, helio_complete and helio_client_destroy of the same client (HELIO_ERR_REENTRANT).
+/// docs/threads.md.
 pub type helio_event_fn = Option<unsafe extern "C" fn(event: *const helio_event, user_data: *mut c_void) -> i32>;
 
 /// Shows events to the host's function.

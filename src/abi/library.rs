@@ -17,7 +17,9 @@ pub const HELIO_ABI_VERSION: u32 = 1;
 
 const VERSION: &CStr = c"0.1.0";
 /// What this build can do. A name stays once it was here.
-const FEATURES: &[&str] = &["complete", "stream", "cancel", "retry", "tls", "proxy", "socks5", "gzip", "helicone"];
+const FEATURES: &[&str] = &[
+    "complete", "submit", "prewarm", "stats", "stream", "cancel", "retry", "tls", "proxy", "socks5", "gzip", "helicone",
+];
 
 /// The version of the library that is loaded.
 ///
@@ -43,8 +45,8 @@ pub extern "C" fn helio_abi_version() -> u32 {
     HELIO_ABI_VERSION
 }
 
-/// Whether the library that is loaded can do something. The names: "complete" (blocking requests), "stream" (events
-/// of a blocking request), "cancel", "retry", "tls", "proxy" (HTTP CONNECT), "socks5", "gzip", "helicone" (the typed
+/// Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
+/// (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP CONNECT), "socks5", "gzip", "helicone" (the typed
 /// `helicone` section of the config).
 ///
 /// @param name ends in NUL; NULL is no feature.

@@ -70,6 +70,7 @@ pub unsafe extern "C" fn helio_request_options_init(opts: *mut helio_request_opt
 
 /// An id for a request that is still to come, so that it can be cancelled before and while it runs. It is used up
 /// when its request begins, or is refused because it was cancelled; an id that is never used is kept until destroy.
+/// docs/cancelling.md.
 ///
 /// @return never 0, never used twice; 0 for NULL, after shut down, in a forked child. Any thread, also callbacks.
 #[unsafe(no_mangle)]
@@ -241,6 +242,7 @@ fn way(opts: &helio_request_options) -> Result<Way, Failure> {
 
 /// Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is
 /// dropped at once. The first cause wins: an end that is decided stays. Idempotent, never blocks.
+/// docs/cancelling.md.
 ///
 /// @param id any number: one that has ended, was never issued, or 0 is fine.
 /// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks; not
@@ -252,6 +254,7 @@ pub unsafe extern "C" fn helio_cancel(client: *mut helio_client, id: helio_reque
 }
 
 /// Cancel all requests of a client that have begun, not ids that are only reserved. Idempotent, never blocks.
+/// docs/cancelling.md.
 ///
 /// @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL, HELIO_ERR_FORKED. Any thread, also callbacks.
 #[unsafe(no_mangle)]

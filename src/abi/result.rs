@@ -8,12 +8,12 @@ use super::helio_status;
 use crate::failure::Failure;
 use crate::text::ZString;
 
-/// Bytes that belong to the caller once handed out. They outlive the client.
+/// Bytes that belong to the caller once handed out. They outlive the client. docs/ownership.md.
 pub struct helio_buffer {
     text: ZString,
 }
 
-/// What went wrong, in full.
+/// What went wrong, in full. docs/errors.md, docs/ownership.md.
 pub struct helio_error {
     status: helio_status,
     http_status: i32,
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn helio_error_body(error: *const helio_error, out_len: *m
     unsafe { part(error.as_ref().and_then(|error| error.body.as_ref()), out_len) }
 }
 
-/// The evidence of the request as one JSON object: attempts, times, bytes, what the server said of itself.
+/// The evidence of the request as one JSON object: attempts, times, bytes, what the server said of itself. docs/report.md.
 ///
 /// @param out_len gets the length in bytes, NUL not counted; may be NULL.
 /// @return belongs to the error, ends in NUL; NULL with 0 if no request was made. Any thread.

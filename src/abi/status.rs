@@ -2,7 +2,7 @@
 
 use crate::status::Status;
 
-/// The outcome of a call: HELIO_OK or one of HELIO_ERR_…; the set is open, numbers are never reused.
+/// The outcome of a call: HELIO_OK or one of HELIO_ERR_…; the set is open, numbers are never reused. docs/errors.md.
 pub type helio_status = i32;
 
 /// Done.
@@ -19,7 +19,7 @@ pub const HELIO_ERR_UNSUPPORTED: helio_status = -4;
 pub const HELIO_ERR_REENTRANT: helio_status = -5;
 /// The client is shut down.
 pub const HELIO_ERR_SHUT_DOWN: helio_status = -6;
-/// Called in a forked child with the parent's client.
+/// Called in a forked child with the parent's client. docs/forking.md.
 pub const HELIO_ERR_FORKED: helio_status = -7;
 /// limits.max_in_flight and limits.max_queued are reached.
 pub const HELIO_ERR_BUSY: helio_status = -8;

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::attempt::Outcome;
 use super::report::write_headers;
-use super::{Call, Failed, Phase};
+use super::{Call, Failed, Phase, retry};
 use crate::chat::body::{Body, BodyLimits, Fault, Final, Promise, Step, Verdict};
 use crate::deliver::{EventKind, Shown};
 use crate::failure::Failure;
@@ -68,8 +68,9 @@ pub struct Reading {
     slot: Arc<Slot>,
     socket: Option<Arc<Socket>>,
     is_plain_stream: bool,
-    left: Vec<u8>,         // was read, and waits until the host has made room
-    unshown: bool,         // the chunk that was read last has found no room
+    left: Vec<u8>, // was read, and waits until the host has made room
+    unshown: bool, // the chunk that was read last has found no room
+    full_since: Option<Instant>,
     last: Option<Stopped>, // no more is read
 }
 
@@ -102,6 +103,12 @@ pub enum Pause {
     Turn,
     /// It is over.
     Over(Stopped),
+}
+
+/// What is kept of a head.
+pub(super) struct Kept {
+    response: ZString,
+    pub(super) wish: retry::Wish,
 }
 
 /// How an attempt ended.
@@ -164,8 +171,8 @@ impl Call<'_> {
         let promise = Promise::of(self.report.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let body = Body::new(promise, limits, self.completer.outlet().is_seen());
         let is_plain_stream = promise == Promise::Stream && !slot.is_packed();
-        let (left, unshown, last) = (Vec::new(), false, None);
-        Reading { reader, body, slot, socket, is_plain_stream, left, unshown, last }
+        let (left, unshown, full_since, last) = (Vec::new(), false, None, None);
+        Reading { reader, body, slot, socket, is_plain_stream, left, unshown, full_since, last }
     }
 
     /// Read all of it on this thread.
@@ -190,6 +197,9 @@ impl Call<'_> {
     pub fn read_on(&mut self, reading: &mut Reading, buffer: &mut ReadBuffer) -> Pause {
         fault::point("body", self.job.id);
         let left = std::mem::take(&mut reading.left);
+        if let Some(since) = reading.full_since.take() {
+            self.host_was_slow(since.elapsed());
+        }
         let mut pause = self.take(reading, &left, Instant::now());
         for _ in 0..READS_A_TURN {
             if let Some(pause) = pause {
@@ -216,7 +226,10 @@ impl Call<'_> {
                 return None;
             }
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(Pause::Empty),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                reading.body.relax();
+                return Some(Pause::Empty);
+            }
             // ureq drops what it had decoded of this read before it met the fault; it lies in the buffer, which
             // was all NUL, and neither JSON nor an event stream has a NUL in it.
             Err(error) => {
@@ -244,7 +257,7 @@ impl Call<'_> {
                 match reading.body.next(&mut input) {
                     Ok(Step::More) => return None,
                     Ok(Step::Terminated) => return Some(Pause::Over(Stopped::Terminated)),
-                    Ok(Step::Chunk) => {}
+                    Ok(Step::Chunk) => self.progress(arrived),
                     Err(fault) => return Some(Pause::Over(Stopped::Fault(fault))),
                 }
             }
@@ -261,7 +274,7 @@ impl Call<'_> {
             loop {
                 match reading.body.rest() {
                     Ok(Step::More | Step::Terminated) => break,
-                    Ok(Step::Chunk) => {}
+                    Ok(Step::Chunk) => self.progress(Instant::now()),
                     Err(fault) => return Pause::Over(Stopped::Fault(fault)),
                 }
                 if let Some(pause) = self.show_next(reading, Instant::now()) {
@@ -274,13 +287,23 @@ impl Call<'_> {
 
     /// Show the chunk that was read last. `None`: go on.
     fn show_next(&mut self, reading: &mut Reading, arrived: Instant) -> Option<Pause> {
+        let before = self.finished.map(|_| Instant::now());
         let shown = self.show_chunk(&reading.body, arrived);
+        if let Some(before) = before.filter(|_| self.completer.outlet().runs_host_code()) {
+            self.host_was_slow(before.elapsed());
+        }
         reading.unshown = shown == Shown::Full;
+        reading.full_since = reading.unshown.then(Instant::now);
         match shown {
             Shown::Seen => None,
             Shown::Full => Some(Pause::Full),
             Shown::Refused => Some(Pause::Over(Stopped::Halted)),
         }
+    }
+
+    /// Time that is not the server's does not count against what may follow a finished answer.
+    fn host_was_slow(&mut self, time: Duration) {
+        self.finished = self.finished.map(|since| since + time);
     }
 
     /// Reading has stopped: what the attempt has come to.
@@ -311,7 +334,6 @@ impl Call<'_> {
 
     /// Show the chunk that was just read, and wait for the next from now on.
     fn show_chunk(&mut self, body: &Body, arrived: Instant) -> Shown {
-        self.progress(arrived);
         let shown = match (body.chunk(), body.words()) {
             (Some(chunk), Some(words)) => match self.respond() {
                 Shown::Seen => self.show(EventKind::Chunk, chunk, &words.text, &words.reasoning),
@@ -347,14 +369,30 @@ impl Call<'_> {
         if std::mem::replace(&mut self.committed, true) {
             return Shown::Seen;
         }
-        self.job.body = Cow::Borrowed(&[]);
         if !self.completer.outlet().is_seen() {
             return Shown::Seen;
         }
+        let data = self.kept.take().map_or_else(|| self.response(), |kept| kept.response);
+        if self.completer.outlet().is_queue() {
+            self.job.body = Cow::Borrowed(&[]); // it will not be sent again
+        }
+        self.show(EventKind::Response, &data, "", "")
+    }
+
+    /// The data of a RESPONSE.
+    fn response(&self) -> ZString {
         let mut data = format!("{{\"status\":{},\"headers\":", self.http_status);
         write_headers(&mut data, &self.report.headers, |_, value| Some(value));
         data.push('}');
-        self.show(EventKind::Response, &ZString::from(data), "", "")
+        data.into()
+    }
+
+    /// Before an answer waits without a thread, beside thousands of others perhaps: of its head only that is kept what
+    /// will be needed.
+    pub fn settle_down(&mut self) {
+        let wish = retry::Wish::read(&self.report.headers, SystemTime::now());
+        self.kept = Some(Kept { response: self.response(), wish });
+        self.report.close_headers(|text| self.around.log.mask(self.job.settings.secrets.mask(text)));
     }
 
     /// How it ended: the first row of the contract's table that fits.

@@ -61,6 +61,7 @@ impl Call<'_> {
         fault::point("attempt", self.job.id);
         self.http_status = 0;
         (self.report.head, self.report.first_event, self.report.last_event) = (None, None, None);
+        (self.kept, self.report.closed) = (None, None);
         self.job.deadlines.enter(Phase::Connect, Instant::now());
         if self.job.stop.reason().is_some() {
             return Opened::over(Err(self.stopped(None))); // nothing was tried
@@ -168,6 +169,7 @@ impl Call<'_> {
         body.truncate(text_end(&body, REFUSAL_MOST));
         let refusal = refusal::understand(if in_answer { 500 } else { http_status }, &body);
         let advice = advice(refusal.status);
+        let read_wish = || retry::Wish::read(&self.report.headers, SystemTime::now());
         let how = if in_answer {
             "gave an error inside its answer".to_owned()
         } else {
@@ -184,7 +186,7 @@ impl Call<'_> {
             partial,
             by_table: refusal::is_retried(refusal.stands_for) && !is_the_hosts(refusal.status),
             is_final: refusal.is_final,
-            wish: retry::Wish::read(&self.report.headers, SystemTime::now()),
+            wish: self.kept.as_ref().map_or_else(read_wish, |kept| kept.wish),
             ..Failed::new(failure)
         })
     }

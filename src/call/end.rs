@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::answer::Tail;
 use super::report::Report;
 use crate::chat::assemble::Words;
-use crate::deliver::{Event, EventKind, Outlet, Shown};
+use crate::deliver::{Event, EventKind, Last, Outlet, Parcel, Shown};
 use crate::failure::Failure;
 use crate::status::Status;
 use crate::text::ZString;
@@ -46,25 +46,49 @@ impl End {
         }
     }
 
-    /// The only DONE there is.
-    fn event(&self, request: u64) -> Event<'_> {
-        Event {
-            kind: EventKind::Done,
-            request,
-            data: self.data.as_ref(),
-            text: &self.words.text,
-            reasoning: &self.words.reasoning,
-            status: self.status,
-            http_status: self.http_status,
-            failure: self.failure.as_ref(),
-            report: self.report.as_deref(),
-        }
-    }
-
     /// Take what may still follow the answer, so that its connection can be used again. What has not come yet is
     /// given back.
     pub fn drain(&mut self) -> Option<Tail> {
         self.tail.take()?.drain()
+    }
+}
+
+/// The only DONE there is.
+struct Done<'a> {
+    request: u64,
+    end: &'a mut End,
+}
+
+impl Last for Done<'_> {
+    fn event(&self) -> Event<'_> {
+        let end = &*self.end;
+        Event {
+            kind: EventKind::Done,
+            request: self.request,
+            data: end.data.as_ref(),
+            text: &end.words.text,
+            reasoning: &end.words.reasoning,
+            status: end.status,
+            http_status: end.http_status,
+            failure: end.failure.as_ref(),
+            report: end.report.as_deref(),
+        }
+    }
+
+    fn into_parcel(self) -> Box<Parcel> {
+        let end = self.end;
+        let said = |text: &mut String| Some(std::mem::take(text)).filter(|text| !text.is_empty()).map(ZString::from);
+        Box::new(Parcel {
+            kind: EventKind::Done,
+            request: self.request,
+            data: end.data.take(),
+            text: said(&mut end.words.text),
+            reasoning: said(&mut end.words.reasoning),
+            status: end.status,
+            http_status: end.http_status,
+            failure: end.failure.take().map(Box::new),
+            report: end.report.take().map(ZString::from),
+        })
     }
 }
 
@@ -111,16 +135,16 @@ impl<'a> Completer<'a> {
     }
 
     /// Show the last one.
-    pub fn complete(mut self, end: &End) {
+    pub fn complete(mut self, end: &mut End) {
         self.end(end);
     }
 
-    fn end(&mut self, end: &End) {
+    fn end(&mut self, end: &mut End) {
         let Some(mut ticket) = self.ticket.take() else { return };
         ticket.over(end.status);
         self.permit = None;
         let outlet = std::mem::replace(&mut self.outlet, Outlet::Nobody);
-        outlet.show_last(self.client, &end.event(self.id), move || drop(ticket));
+        outlet.show_last(self.client, Done { request: self.id, end }, move || drop(ticket));
     }
 }
 
@@ -128,7 +152,7 @@ impl Drop for Completer<'_> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
             let failure = Failure::internal("a fault inside helio has ended the request, please report it");
-            self.end(&End::lost(failure, self.id, self.started.elapsed()));
+            self.end(&mut End::lost(failure, self.id, self.started.elapsed()));
         }
     }
 }

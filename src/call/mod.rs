@@ -82,6 +82,7 @@ pub struct Call<'a> {
     completer: Completer<'a>,
     report: Report,
     http_status: u16, // of this attempt; 0 before a response
+    kept: Option<answer::Kept>,
     committed: bool,
     finished: Option<Instant>, // since when every choice has ended
 }
@@ -103,7 +104,7 @@ impl<'a> Call<'a> {
             endpoint: around.endpoint.text.clone(),
             ..Report::default()
         };
-        Call { around, job, completer, report, http_status: 0, committed: false, finished: None }
+        Call { around, job, completer, report, http_status: 0, kept: None, committed: false, finished: None }
     }
 
     /// The brake.

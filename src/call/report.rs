@@ -53,15 +53,38 @@ pub struct Report {
     pub events: u64,
     /// `[DONE]` was seen.
     pub terminator: bool,
-    /// Of the last answer.
+    /// Of the last answer, until they are closed.
     pub headers: HeaderMap,
+    /// What is told of them, as it is written.
+    pub(super) closed: Option<Told>,
     /// As it is written.
     pub model: Option<String>,
     /// As it is written.
     pub usage: Option<String>,
 }
 
+/// What a report tells of the headers, as JSON.
+#[derive(Clone)]
+pub(super) struct Told {
+    request_id: String,
+    headers: String,
+}
+
+impl Told {
+    fn of(headers: &HeaderMap, mask: impl Fn(String) -> String) -> Self {
+        let mut told = Told { request_id: String::new(), headers: String::new() };
+        write_or_null(&mut told.request_id, provider::request_id(headers).map(|id| mask(id.to_owned())).as_deref());
+        write_headers(&mut told.headers, headers, |name, value| provider::is_reported(name).then(|| mask(value)));
+        told
+    }
+}
+
 impl Report {
+    /// No other answer comes: of the headers only what is told is kept. `mask` removes secrets from it.
+    pub fn close_headers(&mut self, mask: impl Fn(String) -> String) {
+        self.closed = Some(Told::of(&std::mem::take(&mut self.headers), mask));
+    }
+
     /// As one JSON object. `mask` removes secrets from what the server said.
     pub fn write(
         &self,
@@ -70,6 +93,7 @@ impl Report {
         total: Duration,
         mask: impl Fn(String) -> String,
     ) -> String {
+        let told = self.closed.clone().unwrap_or_else(|| Told::of(&self.headers, &mask));
         let mut out = String::with_capacity(512);
         out.push_str("{\"status\":");
         write_text(&mut out, status.name());
@@ -78,8 +102,7 @@ impl Report {
         write_member(&mut out, "request", &self.request.to_string());
         write_key(&mut out, "client_request_id");
         write_or_null(&mut out, self.client_request_id.as_deref());
-        write_key(&mut out, "server_request_id");
-        write_or_null(&mut out, provider::request_id(&self.headers).map(|id| mask(id.to_owned())).as_deref());
+        write_member(&mut out, "server_request_id", &told.request_id);
         write_key(&mut out, "attempts");
         self.write_attempts(&mut out);
         write_key(&mut out, "us");
@@ -88,8 +111,7 @@ impl Report {
         write_member(&mut out, "bytes_received", &self.bytes_received.to_string());
         write_member(&mut out, "events", &self.events.to_string());
         write_member(&mut out, "terminator", if self.terminator { "true" } else { "false" });
-        write_key(&mut out, "headers");
-        write_headers(&mut out, &self.headers, |name, value| provider::is_reported(name).then(|| mask(value)));
+        write_member(&mut out, "headers", &told.headers);
         for (key, told) in [("model", &self.model), ("usage", &self.usage)] {
             write_member(&mut out, key, &told.as_deref().map_or("null".to_owned(), |raw| masked_raw(raw, &mask)));
         }

@@ -42,7 +42,7 @@ struct Growing {
     role: String,
     content: Content,
     pieces: Pieces,
-    tool_calls: ToolCalls,
+    tool_calls: Option<Box<ToolCalls>>,
     function_call: FunctionCall,
     logprobs: Logprobs,
     finish: Option<String>,
@@ -169,6 +169,8 @@ impl Assembly {
 
     fn growing(&mut self, index: u64) -> &mut Growing {
         let place = self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
+            // Nearly always it is the only one, and streams are many.
+            self.choices.reserve_exact(usize::from(self.choices.is_empty()));
             self.choices.push(Growing { index, ..Growing::default() });
             self.choices.len() - 1
         });
@@ -230,7 +232,7 @@ impl Growing {
                     self.role.push_str(json::inner(raw).unwrap_or_default());
                 }
             }
-            "tool_calls" => self.tool_calls.add(raw),
+            "tool_calls" => self.tool_calls.get_or_insert_default().add(raw),
             "function_call" => self.function_call.add(raw),
             _ => {
                 if let Some(voice) = VOICES.iter().position(|voice| *voice == key) {
@@ -284,9 +286,9 @@ impl Growing {
         out.push_str(&format!("{{\"index\":{},\"message\":{{\"role\":\"{role}\",\"content\":", self.index));
         self.content.write(out);
         self.pieces.write(out);
-        if !self.tool_calls.is_empty() {
+        if let Some(calls) = self.tool_calls.as_ref().filter(|calls| !calls.is_empty()) {
             write_key(out, "tool_calls");
-            self.tool_calls.write(out, |_| new_id());
+            calls.write(out, |_| new_id());
         }
         self.function_call.write(out);
         out.push('}');

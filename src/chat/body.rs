@@ -158,6 +158,13 @@ impl Body {
         }
     }
 
+    /// Give back memory that holds nothing until more bytes come.
+    pub fn relax(&mut self) {
+        if let Form::Stream(stream) = &mut self.form {
+            stream.relax();
+        }
+    }
+
     /// The chunk that was read last.
     pub fn chunk(&self) -> Option<&ZString> {
         self.stream().map(|stream| stream.chunk())

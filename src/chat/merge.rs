@@ -19,12 +19,13 @@ const TABLE_FROM: usize = 32;
 /// Members in the order in which they came, found by name.
 pub(super) struct Named<T> {
     list: Vec<(String, T)>,
-    table: HashMap<String, usize>,
+    #[allow(clippy::box_collection)] // streams are many, and hardly one needs it: a pointer instead of a map
+    table: Option<Box<HashMap<String, usize>>>,
 }
 
 impl<T> Default for Named<T> {
     fn default() -> Self {
-        Named { list: Vec::new(), table: HashMap::new() }
+        Named { list: Vec::new(), table: None }
     }
 }
 
@@ -46,7 +47,7 @@ impl<T> Named<T> {
         if self.list.len() <= TABLE_FROM {
             return self.list.iter().position(|(known, _)| known == key);
         }
-        self.table.get(key).copied()
+        self.table.as_ref()?.get(key).copied()
     }
 
     /// Add a member that is not there.
@@ -55,9 +56,10 @@ impl<T> Named<T> {
         match self.list.len() {
             len if len <= TABLE_FROM => {}
             len if len == TABLE_FROM + 1 => {
-                self.table = self.list.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
+                let places = self.list.iter().enumerate().map(|(place, (key, _))| (key.clone(), place));
+                self.table = Some(Box::new(places.collect()));
             }
-            len => drop(self.table.insert(key.to_owned(), len - 1)),
+            len => drop(self.table.get_or_insert_default().insert(key.to_owned(), len - 1)),
         }
     }
 }

@@ -113,6 +113,12 @@ impl Stream {
         self.read(input, wants_words)
     }
 
+    /// Give back memory that holds nothing until more bytes come.
+    pub fn relax(&mut self) {
+        self.events.relax();
+        self.data = Vec::new();
+    }
+
     fn read(&mut self, input: &mut &[u8], wants_words: bool) -> Result<Step, Fault> {
         while !self.terminated {
             let found =

@@ -212,7 +212,7 @@ impl ToolCall {
 
 /// The old form: one call per message.
 #[derive(Default)]
-pub struct FunctionCall(Option<ToolCall>);
+pub struct FunctionCall(Option<Box<ToolCall>>);
 
 impl FunctionCall {
     /// Add the fragment of one delta's `function_call`.

@@ -37,15 +37,13 @@ impl Client {
         }
         let until = Instant::now().checked_add(timeout);
         self.mailroom.set_ended(true);
-        let mut alone = self.wait_until_alone(until);
+        let mut alone = self.wait_until_alone(until) && self.reactor.get().is_none_or(|reactor| reactor.answers(until));
         self.mailroom.drain(self.number(), &|id| self.cancel(id));
         if alone {
-            self.threads.end();
-            if let Some(reactor) = self.reactor.get() {
-                reactor.end();
-            }
+            self.end_threads();
             // Somebody may have come in meanwhile, to be told that the client is shut down.
             alone = self.wait_until_alone(until);
+            self.end_threads();
         }
         if !alone {
             self.mailroom.set_ended(false);
@@ -58,6 +56,14 @@ impl Client {
     pub fn release(&self) {
         self.mailroom.release();
         self.shut_down();
+    }
+
+    /// The runtime first: it is what makes the others.
+    fn end_threads(&self) {
+        if let Some(reactor) = self.reactor.get() {
+            reactor.end();
+        }
+        self.threads.end();
     }
 
     fn wait_until_alone(&self, until: Option<Instant>) -> bool {

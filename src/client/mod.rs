@@ -202,6 +202,7 @@ impl Client {
             Ok(admitted) => admitted,
             Err(failure) => return failure.into(),
         };
+        self.counters.start();
         let outlet = receiver.map_or(Outlet::Nobody, Outlet::Here);
         let mut call = request.into_call(Cow::Borrowed(ask.body), outlet, reactor);
         let stop = call.stop().clone();
@@ -233,6 +234,12 @@ impl Client {
             Way::Poll(receiver) => self.open_mailbox(Delivery::Poll, id, limits, Some(receiver), 0),
             Way::Pull(tag) => self.open_mailbox(Delivery::Pull, id, limits, None, tag),
         };
+        if self.is_shut_down() {
+            // Who receives may have been told already that nothing can come any more.
+            self.mailroom.withdraw(id);
+            return Err(shut_down());
+        }
+        self.counters.start();
         told(id);
         let call = Box::new(request.into_call(Cow::Owned(ask.body.to_vec()), outlet, reactor));
         reactor.handle().spawn(submit::accompany(self.clone(), call, place));
@@ -307,7 +314,6 @@ impl Client {
             // It came between: nobody will stop a request that was registered later.
             return Err(shut_down());
         }
-        self.counters.start();
         let deadlines = Deadlines::new(settings.timeouts, stop.clone(), reactor.keeper().clone(), started);
         let request = Request { id, facts, settings, stop, deadlines, started, client: self.number(), ticket };
         Ok(Admitted { request, reactor, place })

@@ -8,7 +8,7 @@ use super::{Client, TARGET};
 use crate::call::{Deadlines, Phase};
 use crate::failure::Failure;
 use crate::log::Level;
-use crate::wire::{Slot, Stop};
+use crate::wire::{Reason, Slot, Stop};
 
 /// What a client remembers of a connection that is being opened ahead; dropped when it is there, or will not be.
 struct Opening {
@@ -26,6 +26,9 @@ impl Drop for Opening {
 impl Client {
     /// Begin to open a connection. Nothing is sent on it.
     pub fn prewarm(self: &Arc<Self>) -> Result<(), Failure> {
+        if self.is_shut_down() {
+            return Err(super::shut_down());
+        }
         let reactor = self.reactor()?;
         let stop = Arc::new(Stop::default());
         self.begins();
@@ -36,20 +39,35 @@ impl Client {
         let around = reactor.around().clone();
         let now = Instant::now();
         let deadlines = Deadlines::new(self.config.settings.timeouts, stop.clone(), reactor.keeper().clone(), now);
+        let its_stop = stop.clone();
         let open = move || {
             deadlines.enter(Phase::Connect, Instant::now());
             let endpoint = &around.endpoint;
-            let slot = Slot::new(stop, endpoint.peer.clone(), Box::new(|| ()));
-            if let Err(error) = around.wire.prewarm(&endpoint.uri, &slot) {
-                around.log.write(Level::Warn, TARGET, || format!("no connection was opened ahead: {}", error.message));
+            let slot = Slot::new(its_stop, endpoint.peer.clone(), Box::new(|| ()));
+            let result = around.wire.prewarm(&endpoint.uri, &slot);
+            let why = match (result, slot.stop().reason()) {
+                (Ok(()), _) | (_, Some(Reason::ShutDown)) => None,
+                (_, Some(_)) => Some(format!("none to {} within timeouts.connect_ms", endpoint.peer)),
+                (Err(error), None) => Some(error.message),
+            };
+            if let Some(why) = why {
+                around.log.write(Level::Warn, TARGET, || format!("no connection was opened ahead: {why}"));
             }
             deadlines.end();
             drop(opening);
         };
         let client = self.clone();
         reactor.handle().spawn(async move {
-            if let Some(seat) = client.threads.seat().await {
-                let _refused = client.threads.run(seat, Box::new(open));
+            let seat = tokio::select! {
+                biased;
+                _ = stop.pulled() => None,
+                seat = client.threads.seat() => seat,
+            };
+            let Some(seat) = seat else { return };
+            if let Err((error, _)) = client.threads.run(seat, Box::new(open)) {
+                client.log.write(Level::Warn, TARGET, || {
+                    format!("no connection was opened ahead: the system refused a thread ({error})")
+                });
             }
         });
         Ok(())

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::Instant;
 
 use crate::call::{Keeper, Surroundings};
 use crate::config::Config;
@@ -16,7 +17,9 @@ use crate::wire::{TlsSetup, Wire, WireOptions};
 
 /// The log function and the notification are the host's.
 const STACK: usize = 1 << 20;
-/// Nothing on the runtime blocks, so this is never used up.
+/// Whoever destroys without any patience waits so long for a thread that has nothing to do.
+const LEAST_WAIT: Duration = Duration::from_millis(50);
+/// Nothing runs on the runtime when it is ended, so this is never used up.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// The runtime, and what only exists with it.
@@ -74,6 +77,14 @@ impl Reactor {
 
     pub fn around(&self) -> &Arc<Surroundings> {
         &self.around
+    }
+
+    /// Whether the thread comes to its tasks before then: the host's log_fn or notify_fn may hold it up.
+    pub fn answers(&self, until: Option<Instant>) -> bool {
+        let (answer, answered) = std::sync::mpsc::channel();
+        self.handle.spawn(async move { answer.send(()) });
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        answered.recv_timeout(left.max(LEAST_WAIT)).is_ok()
     }
 
     /// End the thread and wait for it.

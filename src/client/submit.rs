@@ -31,9 +31,11 @@ enum Step {
 }
 
 /// Go with a request to its end. A panic in here drops the call, which ends it.
+///
+/// The task of a stream is mostly waiting for its connection: what it waits for seldom is boxed, so that it stays small.
 pub(super) async fn accompany(client: Arc<Client>, mut call: Submitted, place: Place) {
     let stop = call.stop().clone();
-    match place.wait(&stop).await {
+    match Box::pin(place.wait(&stop)).await {
         Some(permit) => call.admitted(Box::new(permit)),
         None => return end_stopped(&client, call),
     }
@@ -59,12 +61,12 @@ pub(super) async fn accompany(client: Arc<Client>, mut call: Submitted, place: P
                     Next::Over(mut end) => {
                         let tail = call.complete(&mut end);
                         drop(client);
-                        return linger(tail).await;
+                        return Box::pin(linger(tail)).await;
                     }
                 },
             },
         };
-        if !call.back_off(wait_ms).await {
+        if !Box::pin(call.back_off(wait_ms)).await {
             return end_stopped(&client, call);
         }
     }
@@ -110,8 +112,11 @@ fn take<T>(cargo: &Mutex<Option<T>>) -> Option<T> {
 fn attempt(client: &Client, mut call: Submitted, rest: Option<Box<Reading>>) -> Option<(Submitted, Step)> {
     let ended = match rest {
         Some(reading) => call.read_here(reading),
-        None => match call.open() {
-            Opened::Answer(reading) if call.can_read_elsewhere(&reading) => return Some((call, Step::Read(reading))),
+        None => match open(client, &mut call) {
+            Opened::Answer(reading) if call.can_read_elsewhere(&reading) => {
+                call.settle_down();
+                return Some((call, Step::Read(reading)));
+            }
             Opened::Answer(reading) => call.read_here(reading),
             Opened::Ended(ended) => ended,
         },
@@ -123,6 +128,11 @@ fn attempt(client: &Client, mut call: Submitted, rest: Option<Box<Reading>>) -> 
             None
         }
     }
+}
+
+fn open(client: &Client, call: &mut Submitted) -> Opened {
+    client.park(None); // connections that have come free meanwhile
+    call.open()
 }
 
 thread_local! {
@@ -139,11 +149,15 @@ async fn read(call: &mut Submitted, mut reading: Box<Reading>) -> Result<Box<End
     };
     let mut readable = None;
     loop {
-        match BUFFER.with_borrow_mut(|buffer| call.read_on(&mut reading, buffer)) {
+        // Taken out: a panic must leave nothing of one stream for the others.
+        let mut buffer = BUFFER.take();
+        let pause = call.read_on(&mut reading, &mut buffer);
+        BUFFER.set(buffer);
+        match pause {
             // The connection may be another's from now on: nobody watches it any more when the next await comes.
             Pause::Over(stopped) => return Ok(call.close(*reading, stopped)),
             Pause::Turn => tokio::task::yield_now().await,
-            Pause::Full => call.room().await,
+            Pause::Full => Box::pin(call.room()).await,
             Pause::Empty => {
                 readable.iter_mut().for_each(Readable::no_more);
                 match watch.readable().await {

@@ -2,8 +2,8 @@
 //! and for the host's code in THREAD. Made on demand up to a limit; they go when idle.
 //!
 //! Who wants a thread takes a [`Seat`] first, in order; with a seat there always is one. Only the last event of a
-//! request that holds no seat goes without: for these a few threads more may be made, so that a DONE never waits for
-//! what the host does in other callbacks.
+//! request that holds none goes without if all are taken: for these a few threads more may be made, so that such a
+//! DONE need not wait for other requests.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -102,7 +102,11 @@ impl Courier for Threads {
     }
 
     fn send(&self, work: Work) {
-        let Err((_, piece)) = self.pool.push(Piece::Standing(work)) else { return };
+        let piece = match self.seats.clone().try_acquire_owned() {
+            Ok(_permit) => Piece::Seated(work, Seat { _permit }),
+            Err(_) => Piece::Standing(work),
+        };
+        let Err((_, piece)) = self.pool.push(piece) else { return };
         // On the internal runtime: this only happens where a call is ended from there.
         let pool = self.pool.clone();
         tokio::spawn(async move {

@@ -16,6 +16,9 @@ use super::{Event, EventKind, Parcel, Receiver, Shown, inside};
 use crate::os::Bell;
 use crate::status::Status;
 
+/// So many parcels are kept for events to come.
+const USED_MOST: usize = 128;
+
 /// How the host receives; also the place in the room's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
@@ -59,6 +62,7 @@ pub struct Mailroom {
     state: Mutex<State>,
     arrived: [Condvar; 2],
     notify: Option<Box<Notify>>,
+    used: Mutex<VecDeque<Box<Parcel>>>, // were shown: the next events go into them
 }
 
 #[derive(Default)]
@@ -90,7 +94,8 @@ struct Mailbox {
     shows: bool,                         // a callback runs
     stands: bool,                        // in line
     silenced: bool,                      // no CHUNK any more
-    waiting: Option<Waker>,              // who waits for room
+    wanted: usize,                       // the bytes for which there was no room
+    waiting: Option<Waker>,              // who waits for it
 }
 
 impl Mailbox {
@@ -99,18 +104,20 @@ impl Mailbox {
             || (self.parcels.len() < self.limits.events && self.bytes.saturating_add(bytes) <= self.limits.bytes)
     }
 
-    /// Half empty: waking who waits for every single event would cost more than the events.
+    /// Whether who waits for room should be woken. When it is half empty: to wake for every single event would cost more
+    /// than the events.
     fn is_roomy(&self) -> bool {
-        self.silenced || (self.parcels.len() <= self.limits.events / 2 && self.bytes <= self.limits.bytes / 2)
+        let half_empty = self.parcels.len() <= self.limits.events / 2 && self.bytes <= self.limits.bytes / 2;
+        self.silenced || self.parcels.is_empty() || (half_empty && self.has_room_for(self.wanted))
     }
 }
 
 impl Queue {
     /// Put an event behind those that wait. `true`: a receiver can take it now.
-    fn push(&mut self, id: u64, event: &Event<'_>) -> bool {
+    fn push(&mut self, id: u64, parcel: Box<Parcel>) -> bool {
         let Some(mailbox) = self.boxes.get_mut(&id) else { return false };
-        mailbox.parcels.push_back(Parcel::of(event));
-        mailbox.bytes += event.bytes();
+        mailbox.bytes += parcel.event().bytes();
+        mailbox.parcels.push_back(parcel);
         self.pending += 1;
         if !mailbox.shows && !std::mem::replace(&mut mailbox.stands, true) {
             self.line.push_back(id);
@@ -163,15 +170,18 @@ impl Queue {
         loose
     }
 
-    /// Drop the CHUNKs of a mailbox, and take in no more of them. Gives back who waited for room.
-    fn silence(&mut self, id: u64) -> Option<Waker> {
-        let mailbox = self.boxes.get_mut(&id)?;
+    /// Take the CHUNKs out of a mailbox, and let no more of them in. Gives them back, and who waited for room.
+    fn silence(&mut self, id: u64) -> (VecDeque<Box<Parcel>>, Option<Waker>) {
+        let Some(mailbox) = self.boxes.get_mut(&id) else { return Default::default() };
         mailbox.silenced = true;
-        let before = mailbox.parcels.len();
-        mailbox.parcels.retain(|parcel| parcel.kind != EventKind::Chunk);
+        let all = std::mem::take(&mut mailbox.parcels);
+        let before = all.len();
+        let (chunks, others): (VecDeque<_>, VecDeque<_>) =
+            all.into_iter().partition(|parcel| parcel.kind == EventKind::Chunk);
+        mailbox.parcels = others;
         mailbox.bytes = mailbox.parcels.iter().map(|parcel| parcel.event().bytes()).sum();
         self.pending -= before - mailbox.parcels.len();
-        mailbox.waiting.take()
+        (chunks, mailbox.waiting.take())
     }
 }
 
@@ -218,7 +228,8 @@ impl State {
 impl Mailroom {
     /// A room that tells the host what is pending, if it wants to be told.
     pub fn new(notify: Option<Box<Notify>>) -> Self {
-        Mailroom { state: Mutex::new(State::default()), arrived: [Condvar::new(), Condvar::new()], notify }
+        let (state, used) = (Mutex::new(State::default()), Mutex::new(VecDeque::new()));
+        Mailroom { state, arrived: [Condvar::new(), Condvar::new()], notify, used }
     }
 
     /// A mailbox for a request. `receiver` is shown its events in POLL, `tag` is given with them in PULL.
@@ -240,32 +251,46 @@ impl Mailroom {
             shows: false,
             stands: false,
             silenced: false,
+            wanted: 0,
             waiting: None,
         };
         self.lock().queues[delivery as usize].boxes.insert(id, mailbox);
     }
 
     /// A request that never began: its mailbox goes, unseen.
-    pub fn withdraw(&self, delivery: Delivery, id: u64) {
-        let mailbox = self.lock().queues[delivery as usize].boxes.remove(&id);
-        self.arrived[delivery as usize].notify_all(); // what was waited for may never come now
-        drop(mailbox);
+    pub fn withdraw(&self, id: u64) {
+        let mailboxes = self.lock().queues.each_mut().map(|queue| queue.boxes.remove(&id));
+        self.wake_all(); // what was waited for may never come now
+        drop(mailboxes);
     }
 
     /// Put an event into a mailbox. A RESPONSE and a DONE have their place, a CHUNK waits for room.
     pub fn push(&self, delivery: Delivery, event: &Event<'_>) -> Shown {
+        let used = self.used().pop_back();
+        self.put(delivery, used.map_or_else(|| Parcel::of(event), |used| used.refill(event)))
+    }
+
+    /// The same, for an event that was copied already: not under the lock.
+    pub fn put(&self, delivery: Delivery, parcel: Box<Parcel>) -> Shown {
+        let id = parcel.request;
         let mut state = self.lock();
         let queue = &mut state.queues[delivery as usize];
-        let Some(mailbox) = queue.boxes.get(&event.request) else { return Shown::Refused };
-        if event.kind == EventKind::Chunk {
-            if mailbox.silenced {
-                return Shown::Refused;
+        let refused = match queue.boxes.get_mut(&id) {
+            None => Some(Shown::Refused),
+            Some(_) if parcel.kind != EventKind::Chunk => None,
+            Some(mailbox) if mailbox.silenced => Some(Shown::Refused),
+            Some(mailbox) => {
+                let bytes = parcel.event().bytes();
+                let fits = mailbox.has_room_for(bytes);
+                mailbox.wanted = if fits { 0 } else { bytes };
+                (!fits).then_some(Shown::Full)
             }
-            if !mailbox.has_room_for(event.bytes()) {
-                return Shown::Full;
-            }
+        };
+        if let Some(refused) = refused {
+            drop(state);
+            return refused;
         }
-        let can_be_taken = queue.push(event.request, event);
+        let can_be_taken = queue.push(id, parcel);
         state.ring();
         let announce = state.must_announce(delivery);
         let somebody_sleeps = state.sleepers > 0;
@@ -294,23 +319,16 @@ impl Mailroom {
     /// A request was cancelled or shut down: its CHUNKs that nobody has seen go, and none comes any more.
     pub fn silence(&self, id: u64) {
         let mut state = self.lock();
-        let waiting = state.queues.each_mut().map(|queue| queue.silence(id));
+        let silenced = state.queues.each_mut().map(|queue| queue.silence(id));
         state.ring();
         drop(state);
-        waiting.into_iter().flatten().for_each(Waker::wake);
+        silenced.into_iter().filter_map(|(_chunks, waiting)| waiting).for_each(Waker::wake);
     }
 
     /// The same for every request.
     pub fn silence_all(&self) {
-        let mut state = self.lock();
-        let mut waiting = Vec::new();
-        for queue in &mut state.queues {
-            let ids: Vec<u64> = queue.boxes.keys().copied().collect();
-            waiting.extend(ids.into_iter().filter_map(|id| queue.silence(id)));
-        }
-        state.ring();
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        let ids: Vec<u64> = self.lock().queues.iter().flat_map(|queue| queue.boxes.keys().copied()).collect();
+        ids.into_iter().for_each(|id| self.silence(id));
     }
 
     /// Run the callbacks of what is pending, at most `most` of them (0: all that is pending now). Waits for the first
@@ -327,7 +345,7 @@ impl Mailroom {
             state.ring();
             drop(state);
             let was_last = self.show(id, &parcel, receiver, client, cancel);
-            drop(parcel);
+            self.put_away(parcel);
             received.count += 1;
             state = self.lock();
             if state.ended {
@@ -339,6 +357,18 @@ impl Mailroom {
         }
         self.end_notification(state, delivery);
         received
+    }
+
+    fn used(&self) -> MutexGuard<'_, VecDeque<Box<Parcel>>> {
+        self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// An event was shown: another one may come in its place, made by whoever makes them, on another thread.
+    fn put_away(&self, parcel: Box<Parcel>) {
+        let mut used = self.used();
+        if used.len() < USED_MOST && !parcel.is_worn() {
+            used.push_back(parcel);
+        }
     }
 
     /// Show an event, without the lock. `true`: it was the last of its request.
@@ -473,8 +503,10 @@ impl Mailroom {
     pub fn set_ended(&self, ended: bool) {
         let mut state = self.lock();
         state.ended = ended || state.released;
+        let announce = [Delivery::Poll, Delivery::Pull].map(|delivery| state.must_announce(delivery));
         drop(state);
         self.wake_all();
+        announce.into_iter().filter(|must| *must).for_each(|_| self.announce());
     }
 
     /// Show every POLL event that waits, here and now: the last drain.

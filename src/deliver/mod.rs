@@ -20,7 +20,7 @@ use crate::status::Status;
 use crate::text::ZString;
 
 pub use mailroom::{Delivery, Mailroom, Notify, QueueLimits, Received, Taken};
-pub use outlet::{Courier, Outlet, Shown};
+pub use outlet::{Courier, Last, Outlet, Shown};
 pub use parcel::Parcel;
 
 /// What an event is; the numbers are part of the C interface.

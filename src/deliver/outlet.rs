@@ -25,6 +25,14 @@ pub trait Courier: Send + Sync {
     fn send(&self, work: Box<dyn FnOnce() + Send>);
 }
 
+/// The last event of a request, to be shown or to be kept.
+pub trait Last {
+    /// As an event.
+    fn event(&self) -> Event<'_>;
+    /// To wait for the host; what it says goes along and is not copied.
+    fn into_parcel(self) -> Box<Parcel>;
+}
+
 /// Where the events of one request go.
 pub enum Outlet<'a> {
     /// Nobody looks.
@@ -65,25 +73,26 @@ impl Outlet<'_> {
     }
 
     /// Show the last event. `then` is done when the host has seen it; for a mailbox, when it lies there.
-    pub fn show_last(self, client: usize, event: &Event<'_>, then: impl FnOnce() + Send + 'static) {
+    pub fn show_last(self, client: usize, last: impl Last, then: impl FnOnce() + Send + 'static) {
         match self {
             Outlet::Nobody => {}
-            Outlet::Here(mut receiver) => drop(inside(client, || receiver.receive(event))),
+            Outlet::Here(mut receiver) => drop(inside(client, || receiver.receive(&last.event()))),
             Outlet::Thread(mut receiver, courier) if courier.is_here() => {
-                inside(client, || receiver.receive(event));
+                inside(client, || receiver.receive(&last.event()));
             }
             Outlet::Thread(mut receiver, courier) => {
-                let parcel = Parcel::of(event);
+                let parcel = last.into_parcel();
                 return courier.send(Box::new(move || {
                     inside(client, || receiver.receive(&parcel.event()));
                     then();
                 }));
             }
             Outlet::Queue(delivery, mailroom) => {
-                if matches!(event.status, Status::Cancelled | Status::ShutDown) {
-                    mailroom.silence(event.request);
+                let parcel = last.into_parcel();
+                if matches!(parcel.status, Status::Cancelled | Status::ShutDown) {
+                    mailroom.silence(parcel.request);
                 }
-                mailroom.push(delivery, event);
+                mailroom.put(delivery, parcel);
             }
         }
         then();

@@ -5,6 +5,9 @@ use crate::failure::Failure;
 use crate::status::Status;
 use crate::text::ZString;
 
+/// Parcels of larger events are not kept.
+const WORN_FROM: usize = 4096;
+
 /// An event with everything that it says.
 pub struct Parcel {
     /// What it is.
@@ -42,6 +45,30 @@ impl Parcel {
             failure: event.failure.cloned().map(Box::new),
             report: event.report.map(ZString::of),
         })
+    }
+
+    /// A copy of an event in what another one has left behind: steady streaming asks for no memory.
+    pub fn refill(mut self: Box<Self>, event: &Event<'_>) -> Box<Self> {
+        fn again(part: &mut Option<ZString>, text: Option<&str>) {
+            match (part.as_mut(), text) {
+                (Some(old), Some(text)) => old.rewrite(|old| old.push_str(text)),
+                (_, text) => *part = text.map(ZString::of),
+            }
+        }
+        let said = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        again(&mut self.data, event.data.map(ZString::as_str));
+        again(&mut self.text, said(event.text));
+        again(&mut self.reasoning, said(event.reasoning));
+        again(&mut self.report, event.report);
+        self.failure = event.failure.cloned().map(Box::new);
+        (self.kind, self.request, self.status, self.http_status) =
+            (event.kind, event.request, event.status, event.http_status);
+        self
+    }
+
+    /// Whether it is worth keeping for another event: neither large nor rare.
+    pub(super) fn is_worn(&self) -> bool {
+        self.kind != EventKind::Chunk || self.event().bytes() > WORN_FROM
     }
 
     /// The event again, borrowed.

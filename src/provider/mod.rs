@@ -14,9 +14,11 @@ use crate::failure::Failure;
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("helio/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// So many headers are ours.
+const OURS: usize = 5;
 /// The headers of a request: ours, Helicone's, and over them what the host set itself.
 pub fn headers(settings: &Settings, api_key: Option<&str>, streams: bool) -> Result<HeaderMap, Failure> {
-    let mut headers = HeaderMap::with_capacity(8 + settings.headers.len() + settings.helicone.len());
+    let mut headers = HeaderMap::with_capacity(OURS + settings.headers.len() + settings.helicone.len());
     if let Some(key) = api_key {
         let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
             .map_err(|_| Failure::argument("the API key holds a character that HTTP does not allow"))?;

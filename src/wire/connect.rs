@@ -19,6 +19,7 @@ use super::slot::{self, Slot, Times};
 use super::socket::{Connections, Socket};
 use super::stop::Reason;
 use super::{IDLE_AGE, WireError, WireOptions, tls};
+use crate::os::LookupError;
 use crate::status::Status;
 
 /// The next address is tried beside the one before when that has not answered for so long (RFC 8305).
@@ -134,8 +135,7 @@ impl Opener {
         times.dns = started.elapsed();
         let addresses = found.map_err(|error| {
             let hint = if error.temporary { "the name server may be down" } else { "check the spelling of base_url" };
-            let message = format!("the name {} has no address ({}): {hint}", target.host, error.message);
-            WireError::new(Status::Dns, message).retryable(error.temporary)
+            no_address(target, &error, hint)
         })?;
         let started = Instant::now();
         let connected = self.wait(slot, connect_any(addresses))?;
@@ -164,13 +164,7 @@ impl Opener {
         };
         let resolved = if proxy.looks_names_up_here() {
             let found = self.wait(slot, self.names.addresses(&target.host, target.port, Instant::now()))?;
-            let addresses = found.map_err(|error| {
-                let message = format!(
-                    "the name {} has no address ({}), and the proxy was not to look it up",
-                    target.host, error.message
-                );
-                WireError::new(Status::Dns, message).retryable(error.temporary)
-            })?;
+            let addresses = found.map_err(|error| no_address(target, &error, "the proxy was not to look it up"))?;
             addresses.first().copied()
         } else {
             None
@@ -225,6 +219,16 @@ fn blocking(stream: TcpStream) -> io::Result<std::net::TcpStream> {
     stream.set_nonblocking(false)?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+fn no_address(target: &Target, error: &LookupError, hint: &str) -> WireError {
+    let LookupError { message, temporary, refused } = error;
+    if *refused {
+        let message = format!("the system refused the thread that looks up the name {}: {message}", target.host);
+        return WireError::new(Status::Internal, message);
+    }
+    let message = format!("the name {} has no address ({message}): {hint}", target.host);
+    WireError::new(Status::Dns, message).retryable(*temporary)
 }
 
 fn not_connected(target: &Target, error: &io::Error) -> WireError {

@@ -41,12 +41,13 @@ impl Read for Raw<'_> {
 
 impl Write for Raw<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = match os::send_some(self.socket.stream(), bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait => {
-                os::wait_ready(self.socket.stream(), false, true, -1)?;
-                os::send_some(self.socket.stream(), bytes)?
+        let count = loop {
+            match os::send_some(self.socket.stream(), bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait => {
+                    os::wait_ready(self.socket.stream(), false, true, -1)?;
+                }
+                other => break other?,
             }
-            other => other?,
         };
         if let Some(slot) = self.slot {
             slot.count_sent(count);

@@ -92,7 +92,11 @@ impl Names {
                 return found;
             }
             if answer.found.changed().await.is_err() {
-                return Err(LookupError { message: "the look-up was given up".to_owned(), temporary: true });
+                return Err(LookupError {
+                    message: "the look-up was given up".to_owned(),
+                    temporary: true,
+                    refused: false,
+                });
             }
         }
     }
@@ -130,8 +134,8 @@ impl Names {
         });
         if let Err(error) = started {
             let (failed, answer) = watch::channel(None);
-            let message = format!("no thread for the look-up: {error}");
-            failed.send_replace(Some(Err(LookupError { message, temporary: true })));
+            let message = error.to_string();
+            failed.send_replace(Some(Err(LookupError { message, temporary: false, refused: true })));
             return Err(Answer::of(answer));
         }
         let answer = Answer::of(receiver);
@@ -155,7 +159,7 @@ mod tests {
     fn pretend(host: &str, port: u16) -> Found {
         ASKED.fetch_add(1, Ordering::SeqCst);
         match host {
-            "no.test" => Err(LookupError { message: "nobody".into(), temporary: false }),
+            "no.test" => Err(LookupError { message: "nobody".into(), temporary: false, refused: false }),
             _ => Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port)]),
         }
     }

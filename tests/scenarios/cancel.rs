@@ -393,7 +393,7 @@ fn a_cancel_at_any_moment_gives_one_outcome() {
                 }
                 assert_eq!(handle.cancel(id), HELIO_OK);
             });
-            client.call(ASK_STREAM).id(id).run()
+            client.call(ASK_STREAM).id(id).may_be_cancelled().run()
         });
         match outcome.status {
             HELIO_OK => ended[0] += 1,

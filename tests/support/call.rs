@@ -26,6 +26,7 @@ pub struct Call<'a> {
     overrides: Option<Vec<u8>>,
     watched: bool,
     mode: Mode,
+    may_be_cancelled: bool,
     hook: Hook<'a>,
 }
 
@@ -35,7 +36,18 @@ impl<'a> Call<'a> {
     pub fn new(handle: Handle, secrets: &'a [String], body: &[u8]) -> Self {
         let (body, hook) = (body.to_vec(), Box::new(|_: &Event| 0));
         let mode = Mode::of_process();
-        Call { handle, secrets, body, len: None, id: 0, overrides: None, watched: true, mode, hook }
+        Call {
+            handle,
+            secrets,
+            body,
+            len: None,
+            id: 0,
+            overrides: None,
+            watched: true,
+            mode,
+            may_be_cancelled: false,
+            hook,
+        }
     }
 
     /// With an id from `helio_reserve`, or one that only looks so.
@@ -62,6 +74,12 @@ impl<'a> Call<'a> {
     /// Without `on_event`, which only `helio_complete` can do.
     pub fn unwatched(mut self) -> Self {
         (self.watched, self.mode) = (false, Mode::Complete);
+        self
+    }
+
+    /// Somebody cancels it, perhaps after its end was decided.
+    pub fn may_be_cancelled(mut self) -> Self {
+        self.may_be_cancelled = true;
         self
     }
 
@@ -117,7 +135,7 @@ impl<'a> Call<'a> {
         let observer = Observer::new(self.mode, std::mem::replace(&mut self.hook, Box::new(|_| 0)));
         let mut options = self.options();
         options.user_data = observer.user_data();
-        let Call { handle, secrets, mode, id: wanted, .. } = self;
+        let Call { handle, secrets, mode, may_be_cancelled, id: wanted, .. } = self;
         let (mut body, len) = with_nul(std::mem::take(&mut self.body), self.len);
         let (mut id, mut error) = (u64::MAX, dangling_mut());
         // SAFETY: the body ends in a NUL, and every other length is that of what it belongs to.
@@ -130,8 +148,14 @@ impl<'a> Call<'a> {
         } else {
             assert_eq!(id, 0, "{} with an id", status_name(status));
         }
-        let refused = (status != HELIO_OK).then(|| Outcome { status, data: None, error, events: Vec::new() });
-        Running { handle, secrets, mode, id, observer, refused }
+        let refused = (status != HELIO_OK).then(|| Outcome {
+            status,
+            data: None,
+            error,
+            events: Vec::new(),
+            was_cancelled: false,
+        });
+        Running { handle, secrets, mode, may_be_cancelled, id, observer, refused }
     }
 }
 
@@ -147,6 +171,7 @@ pub struct Running<'a> {
     handle: Handle,
     secrets: &'a [String],
     mode: Mode,
+    may_be_cancelled: bool,
     pub id: u64,
     observer: &'static Observer,
     refused: Option<Outcome>,
@@ -176,10 +201,11 @@ impl Running<'_> {
     /// The outcome, once DONE was seen.
     pub fn outcome(self) -> Outcome {
         let events = self.observer.end();
-        let outcome = self.refused.unwrap_or_else(|| {
+        let mut outcome = self.refused.unwrap_or_else(|| {
             let done = events.last().expect("DONE").clone();
-            Outcome { status: done.status, data: done.data, error: done.error, events }
+            Outcome { status: done.status, data: done.data, error: done.error, events, was_cancelled: false }
         });
+        outcome.was_cancelled = self.may_be_cancelled;
         outcome.check(self.id, true, self.secrets);
         outcome
     }
@@ -222,7 +248,13 @@ pub unsafe fn complete(
     let (mut out_json, mut out_error) = (dangling_mut(), dangling_mut());
     // SAFETY: the caller's promise, and the out-parameters are ours.
     let status = unsafe { helio_complete(handle.0, json, len, options, &mut out_json, &mut out_error) };
-    Outcome { status, data: take_buffer(out_json), error: take_error(out_error), events: Vec::new() }
+    Outcome {
+        status,
+        data: take_buffer(out_json),
+        error: take_error(out_error),
+        events: Vec::new(),
+        was_cancelled: false,
+    }
 }
 
 /// What stands behind `user_data`. It is never freed: that it is not touched after DONE is for it to find out.
@@ -344,7 +376,7 @@ pub unsafe fn submit(
     // SAFETY: the caller's promise, and the out-parameters are ours.
     let status = unsafe { helio_submit(handle.0, json, len, options, &mut id, &mut error) };
     assert_eq!(id == 0, status != HELIO_OK, "{} with the id {id}", status_name(status));
-    Outcome { status, data: None, error: take_error(error), events: Vec::new() }
+    Outcome { status, data: None, error: take_error(error), events: Vec::new(), was_cancelled: false }
 }
 
 /// Options that submit in a way, with nothing else in them.
