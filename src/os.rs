@@ -161,7 +161,7 @@ pub fn spawn(
 }
 
 /// Run `start`, and let the threads it starts inherit the mask that [`spawn`] tells of.
-pub fn with_signals_blocked<T>(host_code_runs: bool, start: impl FnOnce() -> T) -> T {
+fn with_signals_blocked<T>(host_code_runs: bool, start: impl FnOnce() -> T) -> T {
     let mut blocked = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the sets are initialised by sigfillset and pthread_sigmask before they are read.

@@ -1,10 +1,11 @@
 //! Events, as the host sees them.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::ptr::{from_ref, null};
 
 use super::{helio_error, helio_status};
-use crate::deliver::{Event, Parcel, Receiver, Taken};
+use crate::deliver::{Event, EventKind, Parcel, Receiver, Taken};
 use crate::text::ZString;
 
 /// A request's number: issued by the library, never 0, never used twice.
@@ -67,8 +68,18 @@ pub type helio_event_fn = Option<unsafe extern "C" fn(event: *const helio_event,
 pub(super) struct HostFunction {
     pub on_event: unsafe extern "C" fn(*const helio_event, *mut c_void) -> i32,
     pub user_data: *mut c_void,
-    pub text: ZString,
-    pub reasoning: ZString,
+}
+
+/// What an event says, with its NUL behind it.
+#[derive(Default)]
+struct Said {
+    text: ZString,
+    reasoning: ZString,
+}
+
+thread_local! {
+    /// Used for one event after the other; a callback inside a callback takes another.
+    static SAID: Cell<Option<Said>> = const { Cell::new(None) };
 }
 
 // SAFETY: the contract says on which threads on_event runs, one at a time; its pointer is only handed back.
@@ -76,31 +87,36 @@ unsafe impl Send for HostFunction {}
 
 impl HostFunction {
     pub fn new(on_event: unsafe extern "C" fn(*const helio_event, *mut c_void) -> i32, user_data: *mut c_void) -> Self {
-        HostFunction { on_event, user_data, text: ZString::default(), reasoning: ZString::default() }
+        HostFunction { on_event, user_data }
     }
 }
 
 impl Receiver for HostFunction {
     fn receive(&mut self, event: &Event<'_>) -> bool {
-        self.text.rewrite(|text| text.push_str(event.text));
-        self.reasoning.rewrite(|text| text.push_str(event.reasoning));
+        let mut said = SAID.take().unwrap_or_default();
+        said.text.rewrite(|text| text.push_str(event.text));
+        said.reasoning.rewrite(|text| text.push_str(event.reasoning));
         let report = event.report.map(ZString::of);
         let error = event.failure.map(helio_error::from);
-        let said = |text: &ZString| (!text.is_empty()).then_some(text).map_or((null(), 0), parts);
+        let part = |text: &ZString| (!text.is_empty()).then_some(text).map_or((null(), 0), parts);
         let shown = helio_event {
             data: event.data.map_or(null(), ZString::as_ptr),
             len: event.data.map_or(0, ZString::len),
-            text: said(&self.text).0,
-            text_len: said(&self.text).1,
-            reasoning: said(&self.reasoning).0,
-            reasoning_len: said(&self.reasoning).1,
+            text: part(&said.text).0,
+            text_len: part(&said.text).1,
+            reasoning: part(&said.reasoning).0,
+            reasoning_len: part(&said.reasoning).1,
             error: error.as_ref().map_or(null(), from_ref),
             report: report.as_ref().map_or(null(), ZString::as_ptr),
             report_len: report.as_ref().map_or(0, ZString::len),
             ..bare(event, self.user_data)
         };
         // SAFETY: the host's function takes an event that is borrowed until it returns; all that it points to lives as long.
-        unsafe { (self.on_event)(&shown, self.user_data) == 0 }
+        let go_on = unsafe { (self.on_event)(&shown, self.user_data) == 0 };
+        if event.kind == EventKind::Chunk {
+            SAID.set(Some(said)); // a DONE may be large, and is the last
+        }
+        go_on
     }
 }
 
@@ -171,7 +187,6 @@ impl TakenEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deliver::EventKind;
 
     #[test]
     fn kinds_are_the_same_numbers_on_both_sides() {

@@ -28,6 +28,8 @@ const READS_A_TURN: usize = 64;
 const SETTLE: Duration = Duration::from_secs(5);
 /// Behind `[DONE]` so many bytes are read for the end of the body.
 const DRAIN_MOST: usize = 64 * 1024;
+/// The data of most RESPONSEs is shorter.
+const RESPONSE_MOSTLY: usize = 1024;
 /// Of bytes that could not be understood so much is shown.
 const EXCERPT: usize = 400;
 
@@ -381,10 +383,11 @@ impl Call<'_> {
 
     /// The data of a RESPONSE.
     fn response(&self) -> ZString {
-        let mut data = format!("{{\"status\":{},\"headers\":", self.http_status);
+        let mut data = String::with_capacity(RESPONSE_MOSTLY);
+        data.push_str(&format!("{{\"status\":{},\"headers\":", self.http_status));
         write_headers(&mut data, &self.report.headers, |_, value| Some(value));
         data.push('}');
-        data.into()
+        ZString::of(&data)
     }
 
     /// Before an answer waits without a thread, beside thousands of others perhaps: of its head only that is kept what

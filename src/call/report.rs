@@ -66,16 +66,16 @@ pub struct Report {
 /// What a report tells of the headers, as JSON.
 #[derive(Clone)]
 pub(super) struct Told {
-    request_id: String,
-    headers: String,
+    request_id: Box<str>,
+    headers: Box<str>,
 }
 
 impl Told {
     fn of(headers: &HeaderMap, mask: impl Fn(String) -> String) -> Self {
-        let mut told = Told { request_id: String::new(), headers: String::new() };
-        write_or_null(&mut told.request_id, provider::request_id(headers).map(|id| mask(id.to_owned())).as_deref());
-        write_headers(&mut told.headers, headers, |name, value| provider::is_reported(name).then(|| mask(value)));
-        told
+        let (mut request_id, mut told) = (String::new(), String::new());
+        write_or_null(&mut request_id, provider::request_id(headers).map(|id| mask(id.to_owned())).as_deref());
+        write_headers(&mut told, headers, |name, value| provider::is_reported(name).then(|| mask(value)));
+        Told { request_id: request_id.into(), headers: told.into() }
     }
 }
 

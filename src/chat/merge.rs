@@ -52,6 +52,7 @@ impl<T> Named<T> {
 
     /// Add a member that is not there.
     pub fn push(&mut self, key: &str, value: T) {
+        self.list.reserve_exact(if self.list.is_empty() { 2 } else { 0 });
         self.list.push((key.to_owned(), value));
         match self.list.len() {
             len if len <= TABLE_FROM => {}

@@ -3,28 +3,33 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::call::{Keeper, Surroundings};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::log::Log;
-use crate::os;
 use crate::wire::{TlsSetup, Wire, WireOptions};
+use crate::{os, provider};
 
 /// The log function and the notification are the host's.
 const STACK: usize = 1 << 20;
 /// Whoever destroys without any patience waits so long for a thread that has nothing to do.
 const LEAST_WAIT: Duration = Duration::from_millis(50);
-/// Nothing runs on the runtime when it is ended, so this is never used up.
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// Its thread, which ends when it is told to go on no more.
+struct Running {
+    go_on: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
 
 /// The runtime, and what only exists with it.
 pub(super) struct Reactor {
-    runtime: Mutex<Option<Runtime>>,
+    running: Mutex<Option<Running>>,
     handle: Handle,
     keeper: Arc<Keeper>,
     around: Arc<Surroundings>,
@@ -37,24 +42,22 @@ impl Reactor {
         api_key: Arc<RwLock<Option<String>>>,
         log: Log,
     ) -> Result<Self, Failure> {
-        let runtime = os::with_signals_blocked(true, || {
-            Builder::new_multi_thread()
-                .worker_threads(1)
-                .thread_name("helio-reactor")
-                .thread_stack_size(STACK)
-                .enable_all()
-                .build()
-        });
-        let runtime = runtime
-            .map_err(|error| Failure::internal(format!("the system refused the thread that helio needs: {error}")))?;
+        let refused = |error| Failure::internal(format!("the system refused the thread that helio needs: {error}"));
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(refused)?;
         let keeper = Arc::new(Keeper::default());
         runtime.spawn(keeper.clone().watch());
         let handle = runtime.handle().clone();
+        let (go_on, until_dropped) = oneshot::channel::<()>();
+        let thread = os::spawn("helio-reactor", STACK, true, move || {
+            let _the_client_has_gone = runtime.block_on(until_dropped);
+        });
+        let running = Mutex::new(Some(Running { go_on, thread: thread.map_err(refused)? }));
         let wire = Wire::new(WireOptions {
             tls,
             proxy: config.proxy.clone(),
             runtime: handle.clone(),
             max_head_bytes: config.settings.limits.max_head_bytes,
+            common_headers: provider::BY_THE_WIRE,
         });
         let around = Surroundings {
             wire,
@@ -64,7 +67,7 @@ impl Reactor {
             log,
             retries: AtomicU64::new(0),
         };
-        Ok(Reactor { runtime: Mutex::new(Some(runtime)), handle, keeper, around: Arc::new(around) })
+        Ok(Reactor { running, handle, keeper, around: Arc::new(around) })
     }
 
     pub fn handle(&self) -> &Handle {
@@ -87,23 +90,22 @@ impl Reactor {
         answered.recv_timeout(left.max(LEAST_WAIT)).is_ok()
     }
 
-    /// End the thread and wait for it.
+    /// End the thread and wait for it. Nothing runs on it any more.
     pub fn end(&self) {
-        if let Some(runtime) = self.take() {
-            runtime.shutdown_timeout(LAST_WAIT);
+        if let Some(Running { go_on, thread }) = self.take() {
+            drop(go_on);
+            let _its_tasks_panic_alone = thread.join();
         }
     }
 
-    fn take(&self) -> Option<Runtime> {
-        self.runtime.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+    fn take(&self) -> Option<Running> {
+        self.running.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }
 
 impl Drop for Reactor {
     /// Of a client that was released. The last who leaves may be a task of the runtime itself: nobody waits.
     fn drop(&mut self) {
-        if let Some(runtime) = self.take() {
-            runtime.shutdown_background();
-        }
+        drop(self.take());
     }
 }

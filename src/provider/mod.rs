@@ -5,17 +5,21 @@
 
 pub mod helicone;
 
-use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::config::Settings;
 use crate::failure::Failure;
 
-const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("helio/", env!("CARGO_PKG_VERSION")));
+/// `User-Agent` and `Accept-Encoding`, unless [`headers`] has them: what the wire adds by itself costs a waiting stream
+/// less memory. (A stream is read as it comes; packed, it would come in lumps.)
+pub const BY_THE_WIRE: [&str; 2] = [concat!("helio/", env!("CARGO_PKG_VERSION")), "identity"];
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// So many headers are ours.
-const OURS: usize = 5;
+/// So many headers are ours in a stream.
+const OURS: usize = 3;
+
 /// The headers of a request: ours, Helicone's, and over them what the host set itself.
 pub fn headers(settings: &Settings, api_key: Option<&str>, streams: bool) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::with_capacity(OURS + settings.headers.len() + settings.helicone.len());
@@ -26,12 +30,12 @@ pub fn headers(settings: &Settings, api_key: Option<&str>, streams: bool) -> Res
         headers.insert(AUTHORIZATION, value);
     }
     headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(USER_AGENT, OUR_NAME);
-    // A stream is read as it comes; packed, it would come in lumps.
-    let (accept, encoding) =
-        if streams { ("text/event-stream, application/json", "identity") } else { ("application/json", "gzip") };
-    headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+    if streams {
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
+    } else {
+        headers.insert(ACCEPT, JSON);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     for over in [&settings.helicone, &settings.headers] {
         for (name, value) in over {
             headers.insert(name.clone(), value.clone());

@@ -44,6 +44,8 @@ pub struct WireOptions {
     pub runtime: tokio::runtime::Handle,
     /// The largest response head, in bytes.
     pub max_head_bytes: u64,
+    /// `User-Agent` and `Accept-Encoding` of requests that have none.
+    pub common_headers: [&'static str; 2],
 }
 
 /// One client's connections.
@@ -114,6 +116,8 @@ impl Wire {
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
             .max_idle_age(IDLE_AGE)
             .max_response_header_size(usize::try_from(options.max_head_bytes).unwrap_or(usize::MAX))
+            .user_agent(options.common_headers[0])
+            .accept_encoding(options.common_headers[1])
             .build();
         let max_head_bytes = options.max_head_bytes;
         let connector = connect::LaneConnector::new(options);
