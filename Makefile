@@ -9,7 +9,7 @@ EXAMPLES := complete stream chat poll epoll notify pull thread
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
-.PHONY: lib examples sdl demo test bench header clean distclean help
+.PHONY: bench-streams lib examples sdl demo test bench header clean distclean help
 
 lib: ## build the library: build/lib/libhelio.so (the default)
 	$(CARGO) build --release
@@ -41,6 +41,9 @@ test: lib examples ## run every test; installs what is missing, or says which co
 bench: lib ## measure against libcurl on the same loopback server
 	@benches/run.sh
 
+bench-streams: ## measure many streams at once, cancelling, and the frame of a game (minutes)
+	$(CARGO) bench --bench streams
+
 header: ## write include/helio.h anew from the sources
 	HELIO_BLESS=1 $(CARGO) test --test header
 
@@ -52,4 +55,4 @@ distclean: clean ## remove the local model, too
 	rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile

@@ -109,7 +109,8 @@ typedef void (*helio_log_fn)(int32_t level,
  * Something is pending: called when an event of a POLL or PULL request becomes pending and no notification of its
  * delivery is outstanding. A helio_poll that returns, or a helio_next_event that finds nothing, ends it; if such events
  * are pending then, it is called again at once, on that thread. May be called on any library thread and inside any call,
- * concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md, docs/threads.md.
+ * concurrently: hold no lock over a call that it takes, too. It signals and returns, calls nothing of helio but
+ * helio_wakeup, and has nothing run in place that does. docs/delivery.md, docs/threads.md.
  */
 typedef void (*helio_notify_fn)(void *user_data);
 
@@ -204,7 +205,8 @@ typedef struct helio_event {
    */
   size_t len;
   /**
-   * CHUNK: the content delta of choice 0; DONE: all of it.
+   * CHUNK: the content delta of choice 0; DONE: all of it that came. NULL if that is nothing, also with HELIO_OK
+   * (tool calls).
    */
   const char *text;
   /**
@@ -278,7 +280,7 @@ typedef struct helio_request_options {
    */
   helio_event_fn on_event;
   /**
-   * Given to on_event, and with each event.
+   * Given to on_event, and with each event; never looked at.
    */
   void *user_data;
   /**
@@ -307,7 +309,7 @@ typedef struct helio_request_options {
 #define HELIO_EVENT_DONE 3
 
 /**
- * Callbacks run inside helio_poll only (and in the last drain of helio_client_destroy).
+ * The default: callbacks run inside helio_poll only (and in the last drain of helio_client_destroy).
  */
 #define HELIO_DELIVERY_POLL 0
 
@@ -317,7 +319,8 @@ typedef struct helio_request_options {
 #define HELIO_DELIVERY_PULL 1
 
 /**
- * Callbacks run on a thread of the library that serves this one request.
+ * Callbacks run on a thread of the library that serves this one request. It counts against limits.max_threads until
+ * DONE; who finds all of them taken waits in order.
  */
 #define HELIO_DELIVERY_THREAD 2
 
@@ -567,7 +570,8 @@ void helio_client_release(struct helio_client *client);
 
 /**
  * Wait until an event of a POLL request is pending, then run the callbacks of what is pending at that moment, on this
- * thread. So it always ends. Nothing in time: HELIO_OK with 0 delivered. docs/delivery.md.
+ * thread. So it always ends. Nothing in time: HELIO_OK with 0 delivered. A failure has no error object, only its status.
+ * docs/delivery.md.
  *
  * @param timeout_ms how long to wait for the first event; 0: not at all; HELIO_WAIT_FOREVER.
  * @param max_events run at most so many callbacks; 0: all that is pending.
@@ -597,7 +601,7 @@ helio_status helio_next_event(struct helio_client *client,
                               const struct helio_event **out_event);
 
 /**
- * Give an event of helio_next_event back: everything in it goes. NULL is fine. Any thread; the client may be gone.
+ * Give an event of helio_next_event back; until then it is the host's. Everything in it goes. NULL is fine. Any thread; the client may be gone.
  * docs/ownership.md.
  */
 HELIO_API
@@ -620,8 +624,9 @@ HELIO_API
 helio_status helio_wakeup(struct helio_client *client);
 
 /**
- * A descriptor that is readable while events of POLL or PULL requests are pending, for epoll, poll, kqueue and the loops
- * built on them. Never read or close it; take it out of your loop before the client is destroyed.
+ * A descriptor that is readable while events of POLL or PULL requests are pending (a level, not an edge), for epoll, poll,
+ * kqueue and the loops built on them; on Unix it is an int. When it is readable call helio_poll with timeout 0, or take
+ * events until there is none. Never read or close it; take it out of your loop before the client is destroyed.
  *
  * @return the same for as long as the client lives; -1 if there is none: NULL, a forked child, no descriptor left. Any
  * thread, also callbacks.
@@ -715,7 +720,7 @@ helio_status helio_complete(struct helio_client *client,
 /**
  * Begin a request and return at once; its events come as `opts->delivery` says. Never blocks, never calls an event
  * back. HELIO_OK promises RESPONSE, CHUNKs and then exactly one DONE, whatever happens; anything else promises that no
- * event ever comes, and user_data is not touched. docs/delivery.md.
+ * event ever comes, and user_data is not touched. It may be called with a lock held that callbacks take. docs/delivery.md.
  *
  * @param json an OpenAI chat-completions body: one JSON object in UTF-8, sent byte for byte. Copied before the call returns.
  * @param len bytes of `json`, or HELIO_STRLEN.
@@ -736,7 +741,8 @@ helio_status helio_submit(struct helio_client *client,
 
 /**
  * Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is
- * dropped at once. The first cause wins: an end that is decided stays. Idempotent, never blocks.
+ * dropped at once. The first cause wins: an end that is decided stays. Idempotent, never blocks (also
+ * with a lock held that callbacks take).
  * docs/cancelling.md.
  *
  * @param id any number: one that has ended, was never issued, or 0 is fine.

@@ -10,11 +10,18 @@ if ! lacking=$(scripts/tools.sh gcc g++ clang valgrind sdl2-config); then
   notes+=(--note "SKIPPED: what these would have checked. $lacking")
 fi
 
-echo "== cargo test: units, scenarios, header"
+echo "== cargo test: units, scenarios by helio_complete, the model, header"
 if ! cargo test --no-fail-fast; then
   notes+=(--note "FAILED: cargo test, see above")
   status=1
 fi
+for delivery in poll pull thread; do
+  echo "== the same scenarios by helio_submit: $delivery"
+  if ! HELIO_TEST_DELIVERY=$delivery cargo test --no-fail-fast --test scenarios; then
+    notes+=(--note "FAILED: scenarios in $delivery, see above")
+    status=1
+  fi
+done
 
 echo "== C programs, and the real model"
 python3 tests/c/run.py "${notes[@]}" || status=1

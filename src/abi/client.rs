@@ -28,7 +28,8 @@ pub struct helio_client {
 /// Something is pending: called when an event of a POLL or PULL request becomes pending and no notification of its
 /// delivery is outstanding. A helio_poll that returns, or a helio_next_event that finds nothing, ends it; if such events
 /// are pending then, it is called again at once, on that thread. May be called on any library thread and inside any call,
-/// concurrently; it signals and returns, and calls nothing of helio but helio_wakeup. docs/delivery.md, docs/threads.md.
+/// concurrently: hold no lock over a call that it takes, too. It signals and returns, calls nothing of helio but
+/// helio_wakeup, and has nothing run in place that does. docs/delivery.md, docs/threads.md.
 pub type helio_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 /// Takes a log line. May be called on any thread and inside any call, concurrently; returns soon and calls nothing
 /// of helio but helio_wakeup. docs/threads.md. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.

@@ -24,7 +24,8 @@ fn until(timeout_ms: u32) -> Option<Instant> {
 }
 
 /// Wait until an event of a POLL request is pending, then run the callbacks of what is pending at that moment, on this
-/// thread. So it always ends. Nothing in time: HELIO_OK with 0 delivered. docs/delivery.md.
+/// thread. So it always ends. Nothing in time: HELIO_OK with 0 delivered. A failure has no error object, only its status.
+/// docs/delivery.md.
 ///
 /// @param timeout_ms how long to wait for the first event; 0: not at all; HELIO_WAIT_FOREVER.
 /// @param max_events run at most so many callbacks; 0: all that is pending.
@@ -84,7 +85,7 @@ pub unsafe extern "C" fn helio_next_event(
     })
 }
 
-/// Give an event of helio_next_event back: everything in it goes. NULL is fine. Any thread; the client may be gone.
+/// Give an event of helio_next_event back; until then it is the host's. Everything in it goes. NULL is fine. Any thread; the client may be gone.
 /// docs/ownership.md.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_event_release(event: *const helio_event) {
@@ -113,8 +114,9 @@ pub unsafe extern "C" fn helio_wakeup(client: *mut helio_client) -> helio_status
     guard(HELIO_ERR_INTERNAL, || unsafe { simply(client, |client| client.mailroom().wake_up()) })
 }
 
-/// A descriptor that is readable while events of POLL or PULL requests are pending, for epoll, poll, kqueue and the loops
-/// built on them. Never read or close it; take it out of your loop before the client is destroyed.
+/// A descriptor that is readable while events of POLL or PULL requests are pending (a level, not an edge), for epoll, poll,
+/// kqueue and the loops built on them; on Unix it is an int. When it is readable call helio_poll with timeout 0, or take
+/// events until there is none. Never read or close it; take it out of your loop before the client is destroyed.
 ///
 /// @return the same for as long as the client lives; -1 if there is none: NULL, a forked child, no descriptor left. Any
 /// thread, also callbacks.

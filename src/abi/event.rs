@@ -36,7 +36,8 @@ pub struct helio_event {
     pub data: *const c_char,
     /// Bytes of `data`.
     pub len: usize,
-    /// CHUNK: the content delta of choice 0; DONE: all of it.
+    /// CHUNK: the content delta of choice 0; DONE: all of it that came. NULL if that is nothing, also with HELIO_OK
+    /// (tool calls).
     pub text: *const c_char,
     /// Bytes of `text`.
     pub text_len: usize,

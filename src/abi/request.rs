@@ -21,11 +21,12 @@ use crate::status::Status;
 /// How the events of helio_submit come: one of HELIO_DELIVERY_…. docs/delivery.md says which for whom.
 pub type helio_delivery = u32;
 
-/// Callbacks run inside helio_poll only (and in the last drain of helio_client_destroy).
+/// The default: callbacks run inside helio_poll only (and in the last drain of helio_client_destroy).
 pub const HELIO_DELIVERY_POLL: helio_delivery = 0;
 /// No callback: the host takes events with helio_next_event.
 pub const HELIO_DELIVERY_PULL: helio_delivery = 1;
-/// Callbacks run on a thread of the library that serves this one request.
+/// Callbacks run on a thread of the library that serves this one request. It counts against limits.max_threads until
+/// DONE; who finds all of them taken waits in order.
 pub const HELIO_DELIVERY_THREAD: helio_delivery = 2;
 
 /// How a request is made. Zero it and set its size with helio_request_options_init.
@@ -41,7 +42,7 @@ pub struct helio_request_options {
     /// Sees each event. helio_complete: NULL: nobody does. helio_submit: required, but for PULL, which refuses one. It
     /// and its data must live until its DONE has returned.
     pub on_event: helio_event_fn,
-    /// Given to on_event, and with each event.
+    /// Given to on_event, and with each event; never looked at.
     pub user_data: *mut c_void,
     /// JSON: the per-request part of the config, a merge patch (RFC 7396) on the client's; NULL: none.
     pub overrides: *const c_char,
@@ -165,7 +166,7 @@ unsafe fn read_ask<'a>(
 
 /// Begin a request and return at once; its events come as `opts->delivery` says. Never blocks, never calls an event
 /// back. HELIO_OK promises RESPONSE, CHUNKs and then exactly one DONE, whatever happens; anything else promises that no
-/// event ever comes, and user_data is not touched. docs/delivery.md.
+/// event ever comes, and user_data is not touched. It may be called with a lock held that callbacks take. docs/delivery.md.
 ///
 /// @param json an OpenAI chat-completions body: one JSON object in UTF-8, sent byte for byte. Copied before the call returns.
 /// @param len bytes of `json`, or HELIO_STRLEN.
@@ -241,7 +242,8 @@ fn way(opts: &helio_request_options) -> Result<Way, Failure> {
 }
 
 /// Cancel a request: reserved, queued, connecting, sending, waiting, streaming, backing off. Its connection is
-/// dropped at once. The first cause wins: an end that is decided stays. Idempotent, never blocks.
+/// dropped at once. The first cause wins: an end that is decided stays. Idempotent, never blocks (also
+/// with a lock held that callbacks take).
 /// docs/cancelling.md.
 ///
 /// @param id any number: one that has ended, was never issued, or 0 is fine.
