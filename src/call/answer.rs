@@ -8,161 +8,25 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-use super::attempt::Outcome;
+use super::reading::{Ended, Kept, Pause, ReadBuffer, Reading, Stopped, Tail};
 use super::report::write_headers;
-use super::{Call, Failed, Phase, retry};
+use super::{Call, Failed, Outcome, Phase, retry};
 use crate::chat::body::{Body, BodyLimits, Fault, Final, Promise, Step, Verdict};
 use crate::deliver::{EventKind, Shown};
 use crate::failure::Failure;
 use crate::fault;
 use crate::status::Status;
 use crate::text::{ZString, excerpt};
-use crate::wire::{Answer, End as Ending, Reason, Slot, Socket};
+use crate::wire::{Answer, End as Ending, Reason, Slot};
 
-/// The buffer of a read grows from here to there, once a read fills it.
-pub(super) const READ_FIRST: usize = 4 * 1024;
-const READ_MOST: usize = 32 * 1024;
 /// Who has read so often lets others have their turn.
 const READS_A_TURN: usize = 64;
 /// What may follow a finished answer (usage, the terminator) is waited for so long.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Behind `[DONE]` so many bytes are read for the end of the body.
-const DRAIN_MOST: usize = 64 * 1024;
 /// The data of most RESPONSEs is shorter.
 const RESPONSE_MOSTLY: usize = 1024;
 /// Of bytes that could not be understood so much is shown.
 const EXCERPT: usize = 400;
-
-/// What is left of a connection behind a terminated stream: the end of the body may still be on its way.
-pub struct Tail {
-    body: ureq::BodyReader<'static>,
-    socket: Option<Arc<Socket>>,
-}
-
-impl Tail {
-    /// The connection.
-    pub fn socket(&self) -> Option<Arc<Socket>> {
-        self.socket.clone()
-    }
-
-    /// Read the end of the body, without waiting: the connection then goes back to the pool. It comes back here if
-    /// the end has not come yet, and is closed if it will not.
-    pub fn drain(mut self) -> Option<Self> {
-        self.socket.as_ref()?.set_nonblocking(true);
-        let mut buffer = [0u8; 1024];
-        let mut left = DRAIN_MOST;
-        while left > 0 {
-            match self.body.read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(count) => left = left.saturating_sub(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(self),
-                Err(_) => return None,
-            }
-        }
-        None
-    }
-}
-
-/// An answer under way.
-pub struct Reading {
-    reader: ureq::BodyReader<'static>,
-    body: Body,
-    slot: Arc<Slot>,
-    socket: Option<Arc<Socket>>,
-    is_plain_stream: bool,
-    left: Vec<u8>, // was read, and waits until the host has made room
-    unshown: bool, // the chunk that was read last has found no room
-    full_since: Option<Instant>,
-    last: Option<Stopped>, // no more is read
-}
-
-impl Reading {
-    /// Whether the body can be read on without a thread: ureq's reader survives a read that would have to wait, its
-    /// gzip decoder does not.
-    pub(super) fn is_movable(&self) -> bool {
-        self.is_plain_stream && self.socket.is_some()
-    }
-
-    /// The connection, if it is still there.
-    pub fn socket(&self) -> Option<Arc<Socket>> {
-        self.socket.clone()
-    }
-
-    fn wait_from_now_on(&self) {
-        if let Some(socket) = &self.socket {
-            socket.set_nonblocking(false);
-        }
-    }
-}
-
-/// Why reading pauses.
-pub enum Pause {
-    /// Nothing more has come.
-    Empty,
-    /// The host has no room for more events.
-    Full,
-    /// It is another's turn.
-    Turn,
-    /// It is over.
-    Over(Stopped),
-}
-
-/// What is kept of a head.
-pub(super) struct Kept {
-    response: ZString,
-    pub(super) wish: retry::Wish,
-}
-
-/// How an attempt ended.
-pub struct Ended {
-    pub(super) outcome: Outcome,
-    pub(super) tail: Option<Tail>,
-}
-
-/// What reads go into: all NUL between them.
-#[derive(Default)]
-pub struct ReadBuffer(Vec<u8>);
-
-impl ReadBuffer {
-    fn room(&mut self) -> &mut [u8] {
-        if self.0.is_empty() {
-            self.0.resize(READ_FIRST, 0);
-        }
-        &mut self.0
-    }
-
-    fn filled(&self, count: usize) -> &[u8] {
-        &self.0[..count]
-    }
-
-    /// A read has brought so many bytes, and they were used.
-    fn clear(&mut self, count: usize) {
-        self.0[..count].fill(0);
-        if count == self.0.len() && count < READ_MOST {
-            self.0.resize(READ_MOST, 0);
-        }
-    }
-
-    fn clear_all(&mut self) {
-        self.0.fill(0);
-    }
-}
-
-/// How the reading of a body stopped.
-pub enum Stopped {
-    /// The framing says that it is whole.
-    Ended,
-    /// `[DONE]`.
-    Terminated,
-    /// The connection broke off.
-    Broken,
-    /// The framing or the packing is wrong.
-    Garbled(String),
-    /// What it says cannot be used.
-    Fault(Fault),
-    /// The call was stopped.
-    Halted,
-}
 
 impl Call<'_> {
     /// A status of success: the answer itself.

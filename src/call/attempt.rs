@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 use ureq::http::header::LOCATION;
 
-use super::answer::{Ended, READ_FIRST, Reading};
-use super::{Call, Failed, Level, Phase, TARGET, retry};
+use super::reading::{Ended, READ_FIRST, Reading};
+use super::{Call, Failed, Level, Outcome, Phase, TARGET, retry};
 use crate::chat::body::Final;
 use crate::chat::refusal;
 use crate::failure::Failure;
@@ -23,8 +23,6 @@ const REFUSAL_MOST: usize = 1 << 20;
 const LONGEST_SECRET: usize = 64 * 1024;
 /// Of a redirect's target so much is shown.
 const TARGET_MOST: usize = 300;
-
-pub(super) type Outcome = Result<Final, Box<Failed>>;
 
 /// What sending has led to.
 pub enum Opened {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer::Tail;
+use super::reading::Tail;
 use super::report::Report;
 use crate::chat::assemble::Words;
 use crate::deliver::{Event, EventKind, Last, Outlet, Parcel, Shown};

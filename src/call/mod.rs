@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod deadline;
 mod end;
+mod reading;
 mod report;
 mod request;
 mod retry;
@@ -22,10 +23,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-pub use answer::{Ended, Pause, ReadBuffer, Reading, Tail};
 pub use attempt::Opened;
 pub use deadline::{Deadlines, Keeper, Phase};
 pub use end::{Completer, End, Ticket};
+pub use reading::{Ended, Pause, ReadBuffer, Reading, Tail};
 pub use request::{Facts, check, utf8};
 
 use crate::chat::assemble::Words;
@@ -82,7 +83,7 @@ pub struct Call<'a> {
     completer: Completer<'a>,
     report: Report,
     http_status: u16, // of this attempt; 0 before a response
-    kept: Option<answer::Kept>,
+    kept: Option<reading::Kept>,
     committed: bool,
     finished: Option<Instant>, // since when every choice has ended
 }
@@ -219,7 +220,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn end(&mut self, outcome: Result<Final, Box<Failed>>, tail: Option<Tail>) -> End {
+    fn end(&mut self, outcome: Outcome, tail: Option<Tail>) -> End {
         self.job.deadlines.end();
         let http_status = self.report.attempts.last().map_or(0, |attempt| attempt.http_status);
         let (status, told, failure) = match outcome {
@@ -322,6 +323,8 @@ impl<'a> Call<'a> {
         self.report.attempts.push(Attempt { http_status, status, reused, wait_ms: None });
     }
 }
+
+type Outcome = Result<Final, Box<Failed>>;
 
 /// A failed attempt.
 struct Failed {
