@@ -561,7 +561,8 @@ helio_status helio_client_destroy(struct helio_client *client,
 
 /**
  * Let a client go, for finalizers: it shuts down and returns at once. POLL and PULL events that the host has not seen
- * are dropped, THREAD requests still get their DONE; its memory goes when the last thread has left. docs/shutdown.md.
+ * are dropped, THREAD requests still get their DONE, log_fn and notify_fn are called no more (but for a call in progress);
+ * its memory goes when the last thread has left. docs/shutdown.md.
  *
  * @param client NULL does nothing. No call may start on it from now on. Any thread, also callbacks.
  */

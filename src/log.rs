@@ -1,5 +1,6 @@
 //! Where a client's log lines go: to the host's function, or nowhere.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use crate::secrets::Secrets;
@@ -25,22 +26,29 @@ pub struct Log {
     sink: Option<Arc<Sink>>,
     level: i32,
     secrets: Arc<RwLock<Secrets>>,
+    is_muted: Arc<AtomicBool>,
 }
 
 impl Log {
     /// A log that writes lines up to `level` to `sink`, with the secrets masked.
     pub fn new(sink: Option<Arc<Sink>>, level: i32, secrets: Arc<RwLock<Secrets>>) -> Self {
-        Log { sink, level, secrets }
+        Log { sink, level, secrets, is_muted: Arc::default() }
     }
 
     /// Write a line; the text is only made if somebody reads it.
     pub fn write(&self, level: Level, target: &str, message: impl FnOnce() -> String) {
-        let Some(sink) = self.sink.as_ref().filter(|_| level as i32 <= self.level) else {
+        let is_read = level as i32 <= self.level && !self.is_muted.load(Ordering::Relaxed);
+        let Some(sink) = self.sink.as_ref().filter(|_| is_read) else {
             return;
         };
         // The lock is given back before the host's code runs.
         let message = self.mask(message());
         sink(level, target, &message);
+    }
+
+    /// Nobody reads it any more.
+    pub fn mute(&self) {
+        self.is_muted.store(true, Ordering::Relaxed);
     }
 
     /// The text without any secret of this client.

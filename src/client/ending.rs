@@ -54,6 +54,7 @@ impl Client {
 
     /// Shut down, and let everything go that waits for the host. Never blocks; what still runs ends by itself.
     pub fn release(&self) {
+        self.log.mute();
         self.mailroom.release();
         self.shut_down();
     }
