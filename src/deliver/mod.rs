@@ -7,6 +7,7 @@
 mod mailroom;
 mod outlet;
 mod parcel;
+mod queue;
 
 /// What the mailroom locks and waits with; its model puts others in their place.
 mod sync {

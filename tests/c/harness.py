@@ -31,11 +31,11 @@ def compilers():
     return [name for name in ("gcc", "clang") if shutil.which(name)]
 
 
-def compile_program(source, name, compiler=None, standard="c99", more=()):
+def compile_program(source, name, compiler=None, standard="c99", more=(), libraries=("-lhelio",)):
     output = build.programs / name
     command = [compiler or os.environ.get("CC") or "cc", f"-std={standard}", "-O1", "-g", *STRICT]
     command += [f"-I{build.include}", str(source), "-o", str(output)]
-    command += [f"-L{build.lib}", "-lhelio", f"-Wl,-rpath,{build.lib}", "-pthread", *more]
+    command += [f"-L{build.lib}", *libraries, f"-Wl,-rpath,{build.lib}", "-pthread", *more]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}\n{done.stderr}")

@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE), str(REPOSITORY / "scripts")]
 sys.dont_write_bytecode = True
 
 import deliveries  # noqa: E402
+import lifecycle  # noqa: E402
 import real_model  # noqa: E402
 import sdl  # noqa: E402
 from fake_server import FakeServer, echo, in_turn  # noqa: E402
@@ -384,7 +385,8 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    for case in (Compile, Complete, Stream, Chat, *deliveries.CASES, *sdl.CASES, Threads, Memory, RealModel):
+    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES)
+    for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
                 suite.addTest(case(name))

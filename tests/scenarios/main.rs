@@ -6,17 +6,25 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod assembly;
 mod cancel;
+mod cancelling;
 mod chunks;
+mod citizenship;
 mod completeness;
 mod config;
 mod connections;
 mod deadlines;
+mod delivery;
+mod endings;
 mod ends;
 mod errors;
+mod faults;
+mod figures;
 mod forms;
 mod inputs;
+mod polling;
 mod process;
 mod proxies;
 mod refusals;
@@ -24,6 +32,9 @@ mod report;
 mod requests;
 mod retries;
 mod rig;
+mod signals;
+mod storm;
 mod streams;
+mod submit;
 mod tls;
 mod tools;

@@ -48,7 +48,7 @@ fn descriptors() -> usize {
 /// A thread that was joined is listed for a moment longer, and one of the server's has the name of its parent for
 /// a moment; a thread of the library would stay.
 #[track_caller]
-fn there_is_no_library_thread() {
+pub fn there_is_no_library_thread() {
     let end = Instant::now() + BOUND;
     while !library_threads().is_empty() {
         assert!(Instant::now() < end, "threads are left: {:?}", library_threads());
@@ -177,7 +177,7 @@ fn a_signal_mask_is_left_alone_and_no_handler_is_installed() {
 
 /// Forks; `child` gives the number of the first check that failed, or 0.
 #[track_caller]
-fn in_a_fork(child: impl FnOnce() -> i32) {
+pub fn in_a_fork(child: impl FnOnce() -> i32) {
     // SAFETY: the child calls only what the contract allows after a fork, and leaves by `_exit`.
     let pid = unsafe { libc::fork() };
     if pid == 0 {

@@ -213,13 +213,17 @@ impl Running<'_> {
 
 /// Receives what is there, and waits a little for it.
 pub fn receive(handle: Handle, mode: Mode) {
-    let wait_ms = A_WHILE.as_millis() as u32;
+    receive_for(handle, mode, A_WHILE.as_millis() as u32, 0);
+}
+
+/// Receives for so long: with POLL at most `most` events (0: what is there), with PULL one. Gives what the call gave.
+pub fn receive_for(handle: Handle, mode: Mode, wait_ms: u32, most: u32) -> helio_status {
     match mode {
-        Mode::Poll => drop(handle.poll(wait_ms, 0)),
+        Mode::Poll => handle.poll(wait_ms, most).0,
         Mode::Pull => {
-            let (_, event) = handle.next_event(wait_ms);
+            let (status, event) = handle.next_event(wait_ms);
             if event.is_null() {
-                return;
+                return status;
             }
             // SAFETY: a valid event that is ours until it is released, with what was given at its submission.
             unsafe {
@@ -229,8 +233,9 @@ pub fn receive(handle: Handle, mode: Mode) {
                 }
                 helio_event_release(event);
             }
+            status
         }
-        Mode::Complete | Mode::Thread => {}
+        Mode::Complete | Mode::Thread => HELIO_OK,
     }
 }
 
@@ -323,7 +328,9 @@ impl Observer {
         match self.mode {
             Mode::Complete => assert_eq!(here, self.thread, "an event on another thread"),
             Mode::Poll => assert!(polls_here(), "a POLL event outside of helio_poll"),
-            Mode::Thread => assert_ne!(here, self.thread, "a THREAD event on the submitting thread"),
+            Mode::Thread => {
+                assert_eq!(std::thread::current().name(), Some("helio-worker"), "a THREAD event on a thread of ours")
+            }
             Mode::Pull => {}
         }
         let is_done = event.is_done();
@@ -357,7 +364,11 @@ unsafe extern "C" fn on_event(event: *const helio_event, user_data: *mut c_void)
         observer.see(unsafe { copied::event(&*event) })
     }));
     seen.unwrap_or_else(|panic| {
-        lock(&observer.state).panic.get_or_insert(panic);
+        let mut state = lock(&observer.state);
+        state.panic.get_or_insert(panic);
+        // SAFETY: as above.
+        state.is_done |= unsafe { (*event).kind } == HELIO_EVENT_DONE;
+        observer.done.notify_all();
         1
     })
 }

@@ -1,6 +1,7 @@
 //! Waiting with a bound. No test may hang: what waits, waits here.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -93,7 +94,8 @@ fn look_for_hangs() {
         let Some(watched) = WATCHED.get() else { continue };
         let watched = lock(watched);
         if let Some((_, what)) = watched.running.values().find(|(end, _)| *end < Instant::now()) {
-            eprintln!("\nHANGS: {what}");
+            // Not by a macro: what those print is captured, and lost with the process.
+            let _nowhere_else_to_say_it = writeln!(std::io::stderr(), "\nHANGS: {what}");
             std::process::abort();
         }
     }
