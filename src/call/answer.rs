@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -61,6 +62,15 @@ impl Call<'_> {
     /// Go on reading, and show what comes, as far as that can be done without waiting for the host (or, if its
     /// connection is watched, for the server).
     pub fn read_on(&mut self, reading: &mut Reading, buffer: &mut ReadBuffer) -> Pause {
+        let read = catch_unwind(AssertUnwindSafe(|| self.read_some(reading, buffer)));
+        // A fault of ours ends the answer, too: what had come is kept.
+        read.unwrap_or_else(|panic| {
+            buffer.clear_all();
+            Pause::Over(Stopped::Panicked(crate::failure::of_panic(&*panic)))
+        })
+    }
+
+    fn read_some(&mut self, reading: &mut Reading, buffer: &mut ReadBuffer) -> Pause {
         fault::point("body", self.job.id);
         let left = std::mem::take(&mut reading.left);
         if let Some(since) = reading.full_since.take() {
@@ -267,6 +277,9 @@ impl Call<'_> {
         let settled = self.job.stop.reason() == Some(Reason::Settled);
         if matches!(stopped, Stopped::Halted) && !settled {
             return Err(self.stopped(body.partial()));
+        }
+        if let Stopped::Panicked(failure) = stopped {
+            return Err(Box::new(Failed { partial: body.partial(), ..Failed::new(failure) }));
         }
         if let Stopped::Fault(Fault::TooLarge(key)) = stopped {
             let limits = &self.job.settings.limits;

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Outcome, retry};
 use crate::chat::body::{Body, Fault};
+use crate::failure::Failure;
 use crate::text::ZString;
 use crate::wire::{Slot, Socket};
 
@@ -145,4 +146,6 @@ pub enum Stopped {
     Fault(Fault),
     /// The call was stopped.
     Halted,
+    /// A fault of ours.
+    Panicked(Failure),
 }
