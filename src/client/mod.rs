@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::call::{self, Call, Completer, Deadlines, End, Job, Tail, Ticket};
 use crate::config::{Config, Settings, check_key};
-use crate::deliver::{Delivery, Mailroom, Notify, Outlet, QueueLimits, Received, Receiver, Taken, is_inside};
+use crate::deliver::{Delivery, Mailroom, Notify, Outlet, Received, Receiver, Taken, is_inside};
 use crate::failure::Failure;
 use crate::log::{Level, Log, Sink};
 use crate::os;
@@ -229,10 +229,14 @@ impl Client {
     pub fn submit(self: &Arc<Self>, ask: Ask<'_>, way: Way, told: impl FnOnce(u64)) -> Result<(), Failure> {
         let Admitted { request, reactor, place } = self.admit(ask)?;
         let (id, limits) = (request.id, request.settings.queue);
+        let queued = |delivery, receiver, tag| {
+            self.mailroom.open(delivery, id, limits, receiver, tag);
+            Outlet::Queue(delivery, self.mailroom.clone())
+        };
         let outlet = match way {
             Way::Thread(receiver) => Outlet::Thread(receiver, self.threads.clone()),
-            Way::Poll(receiver) => self.open_mailbox(Delivery::Poll, id, limits, Some(receiver), 0),
-            Way::Pull(tag) => self.open_mailbox(Delivery::Pull, id, limits, None, tag),
+            Way::Poll(receiver) => queued(Delivery::Poll, Some(receiver), 0),
+            Way::Pull(tag) => queued(Delivery::Pull, None, tag),
         };
         if self.is_shut_down() {
             // Who receives may have been told already that nothing can come any more.
@@ -244,18 +248,6 @@ impl Client {
         let call = Box::new(request.into_call(Cow::Owned(ask.body.to_vec()), outlet, reactor));
         reactor.handle().spawn(submit::accompany(self.clone(), call, place));
         Ok(())
-    }
-
-    fn open_mailbox(
-        &self,
-        delivery: Delivery,
-        id: u64,
-        limits: QueueLimits,
-        receiver: Option<Box<dyn Receiver>>,
-        tag: usize,
-    ) -> Outlet<'static> {
-        self.mailroom.open(delivery, id, limits, receiver, tag);
-        Outlet::Queue(delivery, self.mailroom.clone())
     }
 
     /// Run the callbacks of what is pending, at most `most` (0: all of it); wait for the first until then.

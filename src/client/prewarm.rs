@@ -64,7 +64,7 @@ impl Client {
                 seat = client.threads.seat() => seat,
             };
             let Some(seat) = seat else { return };
-            if let Err((error, _)) = client.threads.run(seat, Box::new(open)) {
+            if let Err(error) = client.threads.run(seat, Box::new(open)) {
                 client.log.write(Level::Warn, TARGET, || {
                     format!("no connection was opened ahead: the system refused a thread ({error})")
                 });

@@ -21,6 +21,7 @@ use crate::{os, provider};
 const STACK: usize = 1 << 20;
 /// Whoever destroys without any patience waits so long for a thread that has nothing to do.
 const LEAST_WAIT: Duration = Duration::from_millis(50);
+
 /// Its thread, which ends when it is told to go on no more.
 struct Running {
     go_on: oneshot::Sender<()>,

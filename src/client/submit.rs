@@ -94,7 +94,7 @@ async fn on_thread(
             let _ = hand_back.send(step); // the task waits for it
         }
     };
-    if let Err((error, _)) = client.threads.run(seat, Box::new(work))
+    if let Err(error) = client.threads.run(seat, Box::new(work))
         && let Some((call, _)) = take(&cargo)
     {
         let failure = Failure::internal(format!("the system refused the thread that the request needs: {error}"));

@@ -71,9 +71,9 @@ impl Threads {
         self.seats.clone().acquire_owned().await.ok().map(|_permit| Seat { _permit })
     }
 
-    /// Run it on a thread, now. If the system refuses one, the work comes back.
-    pub fn run(&self, seat: Seat, work: Work) -> Result<(), (io::Error, Work)> {
-        self.pool.push(Piece::Seated(work, seat)).map_err(|(error, piece)| (error, piece.into_work()))
+    /// Run it on a thread, now. If the system refuses one, the work is dropped.
+    pub fn run(&self, seat: Seat, work: Work) -> io::Result<()> {
+        self.pool.push(Piece::Seated(work, seat)).map_err(|(error, _)| error)
     }
 
     /// How many there are.
@@ -123,14 +123,6 @@ impl Courier for Threads {
 enum Piece {
     Seated(Work, Seat),
     Standing(Work),
-}
-
-impl Piece {
-    fn into_work(self) -> Work {
-        match self {
-            Piece::Seated(work, _) | Piece::Standing(work) => work,
-        }
-    }
 }
 
 impl Pool {

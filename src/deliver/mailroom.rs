@@ -78,6 +78,13 @@ struct State {
     released: bool,       // nobody at all
 }
 
+/// An event on its way to the host.
+struct ToShow {
+    id: u64,
+    parcel: Box<Parcel>,
+    receiver: Option<Box<dyn Receiver>>,
+}
+
 impl State {
     fn pending(&self) -> usize {
         self.queues.iter().map(|queue| queue.pending).sum()
@@ -89,6 +96,15 @@ impl State {
         if let Some(bell) = &mut self.bell {
             bell.set(pending);
         }
+    }
+
+    /// The next event of POLL, and who is shown it.
+    fn take_to_show(&mut self) -> Option<ToShow> {
+        let queue = &mut self.queues[Delivery::Poll as usize];
+        let (id, parcel) = queue.take()?;
+        let receiver = queue.boxes.get_mut(&id).and_then(|mailbox| mailbox.receiver.take());
+        self.ring();
+        Some(ToShow { id, parcel, receiver })
     }
 
     /// Whether the host must be told of what is pending.
@@ -205,11 +221,10 @@ impl Mailroom {
         let budget = if most == 0 { pending } else { most.min(pending) };
         let mut received = Received { status, count: 0 };
         while received.status == Status::Ok && received.count < budget {
-            let Some((id, parcel)) = state.queues[0].take() else { break };
-            let receiver = state.queues[0].boxes.get_mut(&id).and_then(|mailbox| mailbox.receiver.take());
-            state.ring();
+            let Some(to_show) = state.take_to_show() else { break };
             drop(state);
-            let was_last = self.show(id, &parcel, receiver, client, cancel);
+            let parcel = self.show(to_show, client, cancel);
+            let was_last = parcel.kind == EventKind::Done;
             self.put_away(parcel);
             received.count += 1;
             state = self.lock();
@@ -236,15 +251,9 @@ impl Mailroom {
         }
     }
 
-    /// Show an event, without the lock. `true`: it was the last of its request.
-    fn show(
-        &self,
-        id: u64,
-        parcel: &Parcel,
-        mut receiver: Option<Box<dyn Receiver>>,
-        client: usize,
-        cancel: &dyn Fn(u64),
-    ) -> bool {
+    /// Show an event, without the lock. It comes back.
+    fn show(&self, to_show: ToShow, client: usize, cancel: &dyn Fn(u64)) -> Box<Parcel> {
+        let ToShow { id, parcel, mut receiver } = to_show;
         let was_last = parcel.kind == EventKind::Done;
         let go_on = receiver.as_mut().is_none_or(|receiver| inside(client, || receiver.receive(&parcel.event())));
         if !go_on && !was_last {
@@ -254,7 +263,7 @@ impl Mailroom {
         let loose = state.queues[0].put_back(id, receiver, was_last);
         drop(state);
         loose.settle();
-        was_last
+        parcel
     }
 
     /// Take one event, once there is one.
@@ -377,18 +386,9 @@ impl Mailroom {
     /// Show every POLL event that waits, here and now: the last drain.
     pub fn drain(&self, client: usize, cancel: &dyn Fn(u64)) {
         loop {
-            let taken = {
-                let mut state = self.lock();
-                let queue = &mut state.queues[0];
-                let taken = queue.take().map(|(id, parcel)| {
-                    let receiver = queue.boxes.get_mut(&id).and_then(|mailbox| mailbox.receiver.take());
-                    (id, parcel, receiver)
-                });
-                state.ring();
-                taken
-            };
-            let Some((id, parcel, receiver)) = taken else { return };
-            self.show(id, &parcel, receiver, client, cancel);
+            let taken = self.lock().take_to_show();
+            let Some(to_show) = taken else { return };
+            self.show(to_show, client, cancel);
         }
     }
 

@@ -131,8 +131,7 @@ impl Lane {
         let mut raw = Raw { socket: &self.socket, slot: None, wait: false };
         loop {
             let read = tls.read_tls(&mut raw);
-            let state = tls.process_new_packets();
-            if !state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed()) {
+            if !has_said_nothing(tls) {
                 return false;
             }
             match read {
@@ -216,6 +215,12 @@ impl Lane {
             Some(tls) => read_tls(tls, &mut raw, room),
         }
     }
+}
+
+/// Whether rustls has neither bytes for us nor an end.
+fn has_said_nothing(tls: &mut ClientConnection) -> bool {
+    let state = tls.process_new_packets();
+    state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
 }
 
 fn read_tls(tls: &mut ClientConnection, raw: &mut Raw<'_>, room: &mut [u8]) -> io::Result<usize> {
@@ -312,11 +317,7 @@ impl Transport for Lane {
     fn is_open(&mut self) -> bool {
         if self.detach() {
             // Bytes that rustls has already read are no less unasked for than those that still lie in the socket.
-            let tls_is_quiet = self.tls.as_mut().is_none_or(|tls| {
-                let state = tls.process_new_packets();
-                state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
-            });
-            return self.muted.is_none() && tls_is_quiet;
+            return self.muted.is_none() && self.tls.as_deref_mut().is_none_or(has_said_nothing);
         }
         self.is_good()
     }
