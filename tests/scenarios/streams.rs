@@ -294,7 +294,8 @@ fn a_slow_host_loses_nothing() {
         })
     };
     let held_back = Arc::new(Gate::default());
-    let outcome = Client::of(&server)
+    // Where events wait for the host, few may: else all of them would find room.
+    let outcome = Client::with(&server, json!({"limits": {"queue_events": 4}}))
         .call(ASK_STREAM)
         .on_event(|event| {
             if event.is_response() {
