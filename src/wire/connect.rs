@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use ureq::http::Uri;
@@ -26,6 +27,10 @@ use crate::status::Status;
 const STAGGER: Duration = Duration::from_millis(250);
 /// So many connections are kept that were opened ahead.
 const SPARE_MOST: usize = 16;
+/// A peer that has gone without a word is found out within two minutes, and what stands between sees that the
+/// connection lives.
+const KEEP_ALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 
 /// Opens the connections of one client; ureq's connector.
 #[derive(Clone)]
@@ -42,6 +47,25 @@ pub(super) struct Opener {
 struct Spare {
     lane: Lane,
     since: Instant,
+}
+
+/// Whom TLS is spoken with.
+struct Peer<'a> {
+    host: &'a str,
+    name: String,      // for messages
+    key: &'static str, // what names it in the config
+    may_know_us: bool, // whether our certificate is for it
+}
+
+impl<'a> Peer<'a> {
+    fn target(slot: &Slot, target: &'a Target) -> Self {
+        Peer { host: &target.host, name: slot.peer().to_owned(), key: "base_url", may_know_us: true }
+    }
+
+    fn proxy(proxy: &'a Proxy) -> Self {
+        let address = proxy.address();
+        Peer { host: &address.host, name: address.to_string(), key: "proxy", may_know_us: false }
+    }
 }
 
 impl std::fmt::Debug for LaneConnector {
@@ -122,8 +146,15 @@ impl Opener {
             None => self.tcp(&target, slot, &mut times).map(|socket| Lane::new(socket, slot.clone())),
             Some(proxy) => self.through(proxy, &target, slot, &mut times),
         };
-        let result =
-            result.and_then(|lane| if secure { self.secure(lane, &target.host, slot, &mut times) } else { Ok(lane) });
+        let result = result.and_then(|mut lane| {
+            if secure {
+                let started = Instant::now();
+                let shaken = self.secure(&mut lane, &Peer::target(slot, &target));
+                times.tls = started.elapsed();
+                shaken?;
+            }
+            Ok(lane)
+        });
         slot.set_times(times);
         result
     }
@@ -155,6 +186,32 @@ impl Opener {
 
     /// A tunnel through a proxy; whatever goes wrong until it says "connected" is the proxy's.
     fn through(&self, proxy: &Proxy, target: &Target, slot: &Arc<Slot>, times: &mut Times) -> Result<Lane, WireError> {
+        let mut addresses = Vec::new();
+        if proxy.looks_names_up_here() {
+            let found = self.wait(slot, self.names.addresses(&target.host, target.port, Instant::now()))?;
+            addresses =
+                alternate(found.map_err(|error| no_address(target, &error, "the proxy was not to look it up"))?);
+        }
+        let mut left = addresses.into_iter();
+        loop {
+            let resolved = left.next();
+            let mut lane = self.to_proxy(proxy, slot, times)?;
+            let started = Instant::now();
+            let tunnel = proxy.open_tunnel(lane.talk(), target, resolved);
+            times.connect += started.elapsed();
+            match tunnel {
+                Ok(()) => return Ok(lane),
+                Err(failure) if failure.is_of_the_address && left.len() > 0 && slot.stop().reason().is_none() => {}
+                Err(failure) => {
+                    let message = format!("the proxy {} {}", proxy.address(), failure.why);
+                    return Err(WireError::new(Status::Proxy, message).retryable(failure.retryable));
+                }
+            }
+        }
+    }
+
+    /// A connection to a proxy that is ready to be told where to.
+    fn to_proxy(&self, proxy: &Proxy, slot: &Arc<Slot>, times: &mut Times) -> Result<Lane, WireError> {
         let of_proxy = |error: WireError| {
             if error.status == Status::Internal {
                 return error;
@@ -162,39 +219,27 @@ impl Opener {
             let retryable = error.status == Status::Connect;
             WireError::new(Status::Proxy, format!("the proxy cannot be used: {}", error.message)).retryable(retryable)
         };
-        let resolved = if proxy.looks_names_up_here() {
-            let found = self.wait(slot, self.names.addresses(&target.host, target.port, Instant::now()))?;
-            let addresses = found.map_err(|error| no_address(target, &error, "the proxy was not to look it up"))?;
-            addresses.first().copied()
-        } else {
-            None
-        };
         let socket = self.tcp(proxy.address(), slot, times).map_err(of_proxy)?;
-        let started = Instant::now();
-        let tunnel = proxy.open_tunnel(socket.stream(), target, resolved);
-        times.connect += started.elapsed();
-        tunnel.map_err(|failure| {
-            WireError::new(Status::Proxy, format!("the proxy {} {}", proxy.address(), failure.why))
-                .retryable(failure.retryable)
-        })?;
-        Ok(Lane::new(socket, slot.clone()))
+        let mut lane = Lane::new(socket, slot.clone());
+        if proxy.wants_tls() {
+            let started = Instant::now();
+            let shaken = self.secure(&mut lane, &Peer::proxy(proxy));
+            times.connect += started.elapsed();
+            shaken.map_err(of_proxy)?;
+        }
+        Ok(lane)
     }
 
-    fn secure(&self, mut lane: Lane, host: &str, slot: &Arc<Slot>, times: &mut Times) -> Result<Lane, WireError> {
-        let started = Instant::now();
-        let connection = self.options.tls.connection(host).map_err(|why| WireError::new(Status::Tls, why))?;
-        let result = lane.handshake(connection);
-        times.tls = started.elapsed();
-        match result {
-            Ok(()) => Ok(lane),
-            Err(error) => Err(match tls::of_io(&error) {
-                Some(cause) => WireError::new(Status::Tls, tls::explain(slot.peer(), cause)),
-                None => {
-                    let message = format!("{} closed the connection in the TLS handshake ({error})", slot.peer());
-                    WireError::new(Status::Tls, message).retryable(true)
-                }
-            }),
-        }
+    fn secure(&self, lane: &mut Lane, peer: &Peer<'_>) -> Result<(), WireError> {
+        let connection = self.options.tls.connection(peer.host, peer.may_know_us);
+        let connection = connection.map_err(|why| WireError::new(Status::Tls, why))?;
+        lane.handshake(connection).map_err(|error| match tls::of_io(&error) {
+            Some(cause) => WireError::new(Status::Tls, tls::explain(&peer.name, peer.key, cause)),
+            None => {
+                let message = format!("{} closed the connection in the TLS handshake ({error})", peer.name);
+                WireError::new(Status::Tls, message).retryable(true)
+            }
+        })
     }
 
     /// Wait on the runtime for something, or for the stop.
@@ -218,6 +263,8 @@ fn blocking(stream: TcpStream) -> io::Result<std::net::TcpStream> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
     stream.set_nodelay(true)?;
+    // That it cannot be kept alive is no reason not to use it.
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE);
     Ok(stream)
 }
 
@@ -281,6 +328,9 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
+    use super::super::proxy::ProxyRules;
     use super::*;
 
     #[test]
@@ -298,5 +348,48 @@ mod tests {
         let stream = connect_any(vec![closed, listener.local_addr().unwrap()]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
         assert_eq!(connect_any(vec![closed, closed]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    /// What a SOCKS server is asked for, connection by connection; it reaches only IPv4.
+    fn serve_socks(listener: std::net::TcpListener, asked: std::sync::mpsc::Sender<u8>) {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut hello = [0u8; 3];
+            stream.read_exact(&mut hello).unwrap();
+            stream.write_all(&[5, 0]).unwrap();
+            let mut request = [0u8; 4];
+            stream.read_exact(&mut request).unwrap();
+            let mut address = vec![0u8; if request[3] == 1 { 6 } else { 18 }];
+            stream.read_exact(&mut address).unwrap();
+            let verdict = if request[3] == 1 { 0 } else { 3 };
+            stream.write_all(&[5, verdict, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+            if asked.send(request[3]).is_err() || verdict == 0 {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn a_socks_server_that_cannot_reach_one_address_is_asked_for_the_next() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = Proxy::parse(&format!("socks5://{}", listener.local_addr().unwrap())).unwrap();
+        let (asked, heard) = std::sync::mpsc::channel();
+        let server = std::thread::spawn(move || serve_socks(listener, asked));
+        let options = WireOptions {
+            tls: tls::TlsSetup::new(&tls::TlsOptions::default()).unwrap(),
+            proxy: ProxyRules { http: Some(proxy.clone()), ..ProxyRules::default() },
+            runtime: runtime.handle().clone(),
+            max_head_bytes: 1 << 16,
+            common_headers: ["test", "identity"],
+        };
+        let names = Names::pretending(|_, port| {
+            Ok(["2001:db8::1", "192.0.2.1", "192.0.2.2"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).to_vec())
+        });
+        let opener = Opener { options, names, all: Arc::default(), spare: Mutex::default() };
+        let slot = Slot::new(Arc::default(), "the test".into(), Box::new(|| ()));
+        opener.open(&"http://name.test:80/".parse().unwrap(), &slot).unwrap();
+        server.join().unwrap();
+        assert_eq!(heard.iter().collect::<Vec<_>>(), [4, 1], "an IPv6 address, then an IPv4 address");
     }
 }

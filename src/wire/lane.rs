@@ -14,61 +14,20 @@ use rustls::ClientConnection;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::buffers::{Elastic, OUTPUT_MOST};
+use super::carrier::{Carrier, has_said_nothing};
+use super::interim::{self, Head};
 use super::slot::{self, End, Slot};
 use super::socket::Socket;
 use crate::os;
 
-/// The socket's bytes, counted.
-struct Raw<'a> {
-    socket: &'a Socket,
-    slot: Option<&'a Slot>,
-    wait: bool,
-}
-
-impl Read for Raw<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.wait && self.socket.is_drained() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let count = os::receive(self.socket.stream(), buffer, self.wait)?;
-        self.socket.set_drained(count > 0 && count < buffer.len() && self.socket.is_nonblocking());
-        if let Some(slot) = self.slot {
-            slot.count_received(count);
-        }
-        Ok(count)
-    }
-}
-
-impl Write for Raw<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = loop {
-            match os::send_some(self.socket.stream(), bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait => {
-                    os::wait_ready(self.socket.stream(), false, true, -1)?;
-                }
-                other => break other?,
-            }
-        };
-        if let Some(slot) = self.slot {
-            slot.count_sent(count);
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What ureq leaves in the input while it wants more of a body is a line of the framing, and those are short.
 const FRAMING_MOST: usize = 16 * 1024;
-/// An answer that comes while the request is still being sent is read no further than this before it is heard.
-const EARLY_MOST: usize = 64 * 1024;
 
 /// One connection.
 pub(super) struct Lane {
     socket: Arc<Socket>,
     tls: Option<Box<ClientConnection>>,
+    below: Option<Box<ClientConnection>>, // TLS with a proxy, if there is TLS within it
     buffers: Elastic,
     slot: Option<Arc<Slot>>,
     /// Why nothing more is sent: the error of the write, or an answer that came before the body had left.
@@ -84,17 +43,23 @@ impl std::fmt::Debug for Lane {
 impl Lane {
     /// A lane for the exchange that opened it.
     pub fn new(socket: Arc<Socket>, slot: Arc<Slot>) -> Self {
-        Lane { socket, tls: None, buffers: Elastic::default(), slot: Some(slot), muted: None }
+        Lane { socket, tls: None, below: None, buffers: Elastic::default(), slot: Some(slot), muted: None }
     }
 
-    /// Do the TLS handshake, blocking. A stop shuts the socket down under it.
+    /// Do the TLS handshake, blocking, within the TLS that is there already. A stop shuts the socket down under it.
     pub fn handshake(&mut self, mut tls: ClientConnection) -> io::Result<()> {
-        let mut raw = Raw { socket: &self.socket, slot: self.slot.as_deref(), wait: true };
+        self.below = self.tls.take();
+        let mut carrier = Carrier::new(&self.socket, self.slot.as_deref(), true, self.below.as_deref_mut());
         while tls.is_handshaking() {
-            tls.complete_io(&mut raw)?;
+            tls.complete_io(&mut carrier)?;
         }
         self.tls = Some(Box::new(tls));
         Ok(())
+    }
+
+    /// What is on the other end, blocking, before HTTP is spoken with it: a proxy.
+    pub fn talk(&mut self) -> Carrier<'_> {
+        Carrier::new(&self.socket, self.slot.as_deref(), true, self.tls.as_deref_mut())
     }
 
     /// Belong to the exchange of this thread. A lane from the pool belongs to none until its request is sent.
@@ -128,9 +93,9 @@ impl Lane {
             return os::is_quiet(self.socket.stream());
         };
         self.socket.set_drained(false);
-        let mut raw = Raw { socket: &self.socket, slot: None, wait: false };
+        let mut carrier = Carrier::new(&self.socket, None, false, self.below.as_deref_mut());
         loop {
-            let read = tls.read_tls(&mut raw);
+            let read = tls.read_tls(&mut carrier);
             if !has_said_nothing(tls) {
                 return false;
             }
@@ -169,16 +134,20 @@ impl Lane {
     /// Send some of the gathered output from `at` on; true when all of it has left.
     fn push(&mut self, at: &mut usize) -> io::Result<bool> {
         let rest = &self.buffers.gathered()[*at..];
-        let mut raw = Raw { socket: &self.socket, slot: self.slot.as_deref(), wait: false };
+        let mut carrier = Carrier::new(&self.socket, self.slot.as_deref(), false, self.below.as_deref_mut());
         let Some(tls) = &mut self.tls else {
-            *at += if rest.is_empty() { 0 } else { raw.write(rest)? };
+            *at += if rest.is_empty() { 0 } else { carrier.write(rest)? };
             return Ok(*at == self.buffers.gathered().len());
         };
         while tls.wants_write() {
-            tls.write_tls(&mut raw)?;
+            tls.write_tls(&mut carrier)?;
+        }
+        if rest.is_empty() {
+            carrier.flush()?;
+            return Ok(true);
         }
         *at += tls.writer().write(rest)?;
-        Ok(rest.is_empty())
+        Ok(false)
     }
 
     /// Something can be read while we still send. Interim heads (100, 103) are no answer; an end or an error is
@@ -189,7 +158,7 @@ impl Lane {
             Ok(count) => {
                 self.appended(count);
                 self.buffers.came_early();
-                is_answer(self.buffers.input()).then_some(io::ErrorKind::BrokenPipe)
+                interim::is_answer(self.buffers.input()).then_some(io::ErrorKind::BrokenPipe)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => Some(error.kind()),
@@ -209,36 +178,61 @@ impl Lane {
     /// Plain bytes into the input buffer.
     fn receive(&mut self, wait: bool) -> io::Result<usize> {
         let room = self.buffers.input_append_buf();
-        let mut raw = Raw { socket: &self.socket, slot: self.slot.as_deref(), wait };
+        let slot = self.slot.as_deref();
         match &mut self.tls {
-            None => raw.read(room),
-            Some(tls) => read_tls(tls, &mut raw, room),
+            None => Carrier::new(&self.socket, slot, wait, None).read(room),
+            Some(tls) => Carrier::new(&self.socket, slot, wait, self.below.as_deref_mut()).read_within(tls, room),
         }
     }
-}
 
-/// Whether rustls has neither bytes for us nor an end.
-fn has_said_nothing(tls: &mut ClientConnection) -> bool {
-    let state = tls.process_new_packets();
-    state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
-}
-
-fn read_tls(tls: &mut ClientConnection, raw: &mut Raw<'_>, room: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match tls.reader().read(room) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            other => return other,
+    /// Take interim heads off what has come. `true`: something is left for ureq to read.
+    fn skip_interim(&mut self) -> Result<bool, ureq::Error> {
+        loop {
+            match interim::look(self.buffers.input()) {
+                Head::Interim(length) => self.buffers.input_consume(length),
+                Head::Unfinished => return Ok(false),
+                Head::Other => return Ok(!self.buffers.input().is_empty()),
+                Head::Strange(code) => {
+                    if let Some(slot) = &self.slot {
+                        slot.fail(interim::strange(slot.peer(), code));
+                    }
+                    return Err(io::Error::other("interim status").into());
+                }
+            }
         }
-        let count = tls.read_tls(raw)?;
-        let state = tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-        // An alert or a key update may have to go out; that it cannot changes nothing for what we read.
-        while tls.wants_write() && tls.write_tls(raw).is_ok() {}
-        state?;
-        if count == 0 {
-            return match tls.reader().read(room) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-                other => other,
-            };
+    }
+
+    /// Wait for bytes. `false`: there are no more.
+    fn await_bytes(&mut self) -> Result<bool, ureq::Error> {
+        let wait = !self.socket.is_nonblocking();
+        let result = self.receive(wait);
+        if self.stopped() {
+            return Err(io::Error::other("the call was stopped").into());
+        }
+        match result {
+            Ok(0) => {
+                if let Some(kind) = self.muted {
+                    return Err(io::Error::from(kind).into());
+                }
+                if let Some(slot) = &self.slot {
+                    slot.ended(End::Closed);
+                }
+                Ok(false)
+            }
+            Ok(count) => {
+                self.appended(count);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.buffers.relax();
+                Err(error.into())
+            }
+            Err(error) => {
+                if let Some(slot) = &self.slot {
+                    slot.ended(End::Broken);
+                }
+                Err(error.into())
+            }
         }
     }
 }
@@ -261,9 +255,10 @@ impl Transport for Lane {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let waits_for_head = self.slot.as_ref().is_some_and(|slot| slot.waits_for_head());
         if !self.buffers.gathered().is_empty() {
             self.flush()?;
-            if !self.buffers.input().is_empty() {
+            if !self.buffers.input().is_empty() && self.skip_interim()? {
                 return Ok(true); // the answer came early
             }
         }
@@ -274,40 +269,17 @@ impl Transport for Lane {
             if !os::wait_ready(self.socket.stream(), true, false, wait_ms)?.read {
                 return Err(ureq::Error::Timeout(timeout.reason));
             }
+            return self.await_bytes(); // ureq looks for its 100 itself
         }
-        if self.buffers.input().len() >= FRAMING_MOST && self.slot.as_ref().is_some_and(|slot| !slot.waits_for_head()) {
+        if self.buffers.input().len() >= FRAMING_MOST && !waits_for_head {
             return Err(ureq::Error::Other("a line of the chunked framing does not end".into()));
         }
-        let wait = !self.socket.is_nonblocking();
-        let result = self.receive(wait);
-        if self.stopped() {
-            return Err(io::Error::other("the call was stopped").into());
-        }
-        match result {
-            Ok(count) => {
-                self.appended(count);
-                if count == 0 {
-                    if let Some(kind) = self.muted {
-                        return Err(io::Error::from(kind).into());
-                    }
-                    if let Some(slot) = &self.slot {
-                        slot.ended(End::Closed);
-                    }
-                }
-                if self.slot.as_ref().is_some_and(|slot| slot.waits_for_head()) {
-                    refuse_strange_interim(self.buffers.input(), self.slot.as_deref())?;
-                }
-                Ok(count > 0)
+        loop {
+            if !self.await_bytes()? {
+                return Ok(false);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.buffers.relax();
-                Err(error.into())
-            }
-            Err(error) => {
-                if let Some(slot) = &self.slot {
-                    slot.ended(End::Broken);
-                }
-                Err(error.into())
+            if !waits_for_head || self.skip_interim()? {
+                return Ok(true);
             }
         }
     }
@@ -327,40 +299,10 @@ impl Transport for Lane {
     }
 }
 
-/// Whether more than interim heads (100, 103) has come: an answer, or something that nobody can make sense of.
-fn is_answer(mut input: &[u8]) -> bool {
-    while let Some(code) = input.get(9..12) {
-        if !code.starts_with(b"1") {
-            return true;
-        }
-        match memchr::memmem::find(input, b"\r\n\r\n") {
-            Some(end) => input = &input[end + 4..],
-            None => return input.len() > EARLY_MOST,
-        }
-    }
-    false
-}
-
 /// Whether a head, as far as it came, may say that its body is packed. ureq unpacks it and takes the field away; that it
 /// is packed decides who can read it. To see one where there is none costs a thread and no more.
 fn names_a_coding(head: &[u8]) -> bool {
     const FIELD: &[u8] = b"content-encoding:";
     memchr::memchr_iter(b'\n', head)
         .any(|end| head.get(end + 1..end + 1 + FIELD.len()).is_some_and(|line| line.eq_ignore_ascii_case(FIELD)))
-}
-
-/// ureq swallows every interim answer; the contract knows 100 to 103 and calls others a fault.
-fn refuse_strange_interim(input: &[u8], slot: Option<&Slot>) -> Result<(), ureq::Error> {
-    let Some(code) = input.get(..12).filter(|head| head.starts_with(b"HTTP/1.")).map(|head| &head[9..12]) else {
-        return Ok(());
-    };
-    if code[0] != b'1' || !code.is_ascii() || matches!(code, b"100" | b"101" | b"102" | b"103") {
-        return Ok(());
-    }
-    if let Some(slot) = slot {
-        let code = String::from_utf8_lossy(code);
-        let message = format!("{} answered with the interim status {code}, which HTTP does not have", slot.peer());
-        slot.fail(super::WireError::new(crate::status::Status::Protocol, message));
-    }
-    Err(io::Error::other("interim status").into())
 }

@@ -5,7 +5,9 @@
 //! The wire knows nothing of chat completions, retries or hosts.
 
 mod buffers;
+mod carrier;
 mod connect;
+mod interim;
 mod lane;
 mod names;
 mod proxy;

@@ -34,8 +34,8 @@ impl Resolver for LookUpLater {
     }
 }
 
-type Found = Result<Vec<SocketAddr>, LookupError>;
-type LookUp = fn(&str, u16) -> Found;
+pub(super) type Found = Result<Vec<SocketAddr>, LookupError>;
+pub(super) type LookUp = fn(&str, u16) -> Found;
 
 /// The names of one client.
 pub(super) struct Names {
@@ -68,6 +68,14 @@ impl Answer {
 impl Default for Names {
     fn default() -> Self {
         Names { known: Arc::default(), look_up: os::look_up }
+    }
+}
+
+#[cfg(test)]
+impl Names {
+    /// The system is not asked, but this.
+    pub fn pretending(look_up: LookUp) -> Self {
+        Names { look_up, ..Names::default() }
     }
 }
 
@@ -166,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_asked_once_and_kept_a_failure_is_not() {
-        let names = Names { look_up: pretend, ..Names::default() };
+        let names = Names::pretending(pretend);
         let now = Instant::now();
         let (one, two) = tokio::join!(names.addresses("a.test", 80, now), names.addresses("a.test", 80, now));
         assert_eq!(one.unwrap(), two.unwrap());

@@ -1,9 +1,9 @@
-//! Proxies: HTTP and HTTPS targets by CONNECT, SOCKS5 with names looked up here or there. Both are spoken on the raw
-//! socket before TLS, so that what comes through a proxy is a lane like any other.
+//! Proxies: HTTP, in the clear or within TLS, always by CONNECT; SOCKS5 with names looked up here or there. All are
+//! spoken on the fresh connection before the target is, so that what comes through a proxy is a lane like any other.
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
 use ureq::http::Uri;
@@ -32,6 +32,8 @@ impl fmt::Display for Target {
 pub enum ProxyScheme {
     /// HTTP, always by CONNECT.
     Http,
+    /// The same within TLS.
+    Https,
     /// SOCKS5, the name looked up here.
     Socks5,
     /// SOCKS5, the name looked up there.
@@ -73,16 +75,19 @@ pub(super) struct TunnelError {
     /// Goes on after "the proxy host:port".
     pub why: String,
     pub retryable: bool,
+    /// Another address of the same target may do.
+    pub is_of_the_address: bool,
 }
 
 impl From<io::Error> for TunnelError {
     fn from(error: io::Error) -> Self {
-        TunnelError { why: format!("broke the connection off ({error})"), retryable: false }
+        let why = format!("broke the connection off ({error})");
+        TunnelError { why, retryable: false, is_of_the_address: false }
     }
 }
 
 fn refused<T>(why: impl Into<String>) -> Result<T, TunnelError> {
-    Err(TunnelError { why: why.into(), retryable: false })
+    Err(TunnelError { why: why.into(), retryable: false, is_of_the_address: false })
 }
 
 impl Proxy {
@@ -92,10 +97,11 @@ impl Proxy {
         let uri: Uri = url.parse().map_err(|_| mistake("is no URL like http://host:port"))?;
         let (scheme, default_port) = match uri.scheme_str() {
             Some("http") => (ProxyScheme::Http, 80),
+            Some("https") => (ProxyScheme::Https, 443),
             Some("socks5") => (ProxyScheme::Socks5, 1080),
             Some("socks5h") => (ProxyScheme::Socks5h, 1080),
             Some(other) => {
-                let why = format!("has the scheme {other:?}, but only http, socks5 and socks5h are built in");
+                let why = format!("has the scheme {other:?}, but only http, https, socks5 and socks5h are built in");
                 return Err(ProxyError { why, is_unsupported: true });
             }
             None => return Err(mistake("has no scheme: write http://host:port")),
@@ -129,28 +135,32 @@ impl Proxy {
         self.scheme == ProxyScheme::Socks5
     }
 
+    pub(super) fn wants_tls(&self) -> bool {
+        self.scheme == ProxyScheme::Https
+    }
+
     /// Ask the proxy, over a fresh connection to it, for a tunnel to the target.
     pub(super) fn open_tunnel(
         &self,
-        stream: &TcpStream,
+        stream: impl Read + Write,
         target: &Target,
         resolved: Option<SocketAddr>,
     ) -> Result<(), TunnelError> {
         match self.scheme {
-            ProxyScheme::Http => self.connect_method(stream, target),
+            ProxyScheme::Http | ProxyScheme::Https => self.connect_method(stream, target),
             ProxyScheme::Socks5 | ProxyScheme::Socks5h => self.socks5(stream, target, resolved),
         }
     }
 
     /// RFC 9110, 9.3.6.
-    fn connect_method(&self, mut stream: &TcpStream, target: &Target) -> Result<(), TunnelError> {
+    fn connect_method(&self, mut stream: impl Read + Write, target: &Target) -> Result<(), TunnelError> {
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some((user, password)) = &self.login {
             let login = base64(format!("{user}:{password}").as_bytes());
             request.push_str(&format!("Proxy-Authorization: Basic {login}\r\n"));
         }
         request.push_str("\r\n");
-        stream.write_all(request.as_bytes())?;
+        say(&mut stream, request.as_bytes())?;
         let head = read_head(stream)?;
         let line = head.lines().next().unwrap_or_default();
         let status =
@@ -161,17 +171,23 @@ impl Proxy {
             Some(code) => Err(TunnelError {
                 why: format!("refused the tunnel to {target} with status {code}"),
                 retryable: (502..=504).contains(&code),
+                is_of_the_address: false,
             }),
             None => refused("did not answer in HTTP: is it another kind of proxy?"),
         }
     }
 
     /// RFC 1928 and RFC 1929.
-    fn socks5(&self, mut stream: &TcpStream, target: &Target, resolved: Option<SocketAddr>) -> Result<(), TunnelError> {
+    fn socks5(
+        &self,
+        mut stream: impl Read + Write,
+        target: &Target,
+        resolved: Option<SocketAddr>,
+    ) -> Result<(), TunnelError> {
         const NO_LOGIN: u8 = 0;
         const PASSWORD: u8 = 2;
         let methods: &[u8] = if self.login.is_some() { &[5, 2, NO_LOGIN, PASSWORD] } else { &[5, 1, NO_LOGIN] };
-        stream.write_all(methods)?;
+        say(&mut stream, methods)?;
         let mut choice = [0u8; 2];
         stream.read_exact(&mut choice)?;
         match (choice, &self.login) {
@@ -185,7 +201,7 @@ impl Proxy {
                     login.push(length);
                     login.extend_from_slice(part.as_bytes());
                 }
-                stream.write_all(&login)?;
+                say(&mut stream, &login)?;
                 let mut verdict = [0u8; 2];
                 stream.read_exact(&mut verdict)?;
                 if verdict[1] != 0 {
@@ -196,7 +212,7 @@ impl Proxy {
             ([5, _], Some(_)) => return refused("accepts no way to log in that helio knows"),
             _ => return refused("did not answer in SOCKS5: is it another kind of proxy?"),
         }
-        stream.write_all(&socks5_request(target, resolved)?)?;
+        say(&mut stream, &socks5_request(target, resolved)?)?;
         let mut head = [0u8; 4];
         stream.read_exact(&mut head)?;
         if head[0] != 5 || head[1] != 0 {
@@ -209,7 +225,11 @@ impl Proxy {
                 6 => "time to live expired",
                 _ => "unknown reason",
             };
-            return refused(format!("refused the tunnel to {target} ({why}, code {})", head[1]));
+            return Err(TunnelError {
+                is_of_the_address: matches!(head[1], 1..=8),
+                why: format!("refused the tunnel to {target} ({why}, code {})", head[1]),
+                retryable: false,
+            });
         }
         let mut rest = match head[3] {
             1 => vec![0; 4 + 2],
@@ -250,8 +270,13 @@ fn socks5_request(target: &Target, resolved: Option<SocketAddr>) -> Result<Vec<u
     Ok(request)
 }
 
+fn say(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.flush()
+}
+
 /// A head up to and with its blank line, byte by byte: what follows is already the target's.
-fn read_head(mut stream: &TcpStream) -> Result<String, TunnelError> {
+fn read_head(mut stream: impl Read) -> Result<String, TunnelError> {
     let mut head = Vec::new();
     let mut byte = [0u8; 1];
     while !head.ends_with(b"\r\n\r\n") {
@@ -323,7 +348,8 @@ mod tests {
         assert_eq!(proxy.address.to_string(), "proxy.test:1081");
         assert_eq!(proxy.login, Some(("user".into(), "p@ss".into())));
         assert_eq!(Proxy::parse("http://proxy.test").unwrap().address.port, 80);
-        assert!(Proxy::parse("https://u:secret@p").unwrap_err().is_unsupported);
+        assert_eq!(Proxy::parse("https://u:secret@p").unwrap().address.port, 443);
+        assert!(Proxy::parse("socks4://u:secret@p").unwrap_err().is_unsupported);
         for wrong in ["proxy.test", "nonsense", "http://p:99999", "http://p:", "http://", ""] {
             assert!(!Proxy::parse(wrong).unwrap_err().is_unsupported, "{wrong}");
         }

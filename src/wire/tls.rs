@@ -3,9 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, SignatureScheme};
 
 /// Where trust begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,7 +32,24 @@ pub struct TlsOptions {
 
 /// TLS, ready to use.
 #[derive(Clone)]
-pub struct TlsSetup(Arc<ClientConfig>);
+pub struct TlsSetup {
+    as_ourselves: Arc<ClientConfig>,
+    as_nobody: Arc<ClientConfig>,
+}
+
+/// Shows no certificate.
+#[derive(Debug)]
+struct Nobody;
+
+impl ResolvesClientCert for Nobody {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
 
 /// The options cannot be used: which key of the config, and why.
 #[derive(Debug)]
@@ -71,7 +90,7 @@ impl TlsSetup {
             .map_err(|error| fail("roots", error.to_string()))?
             .with_root_certificates(roots);
         let mut config = match &options.client {
-            None => builder.with_no_client_auth(),
+            None => builder.with_client_cert_resolver(Arc::new(Nobody)),
             Some([(chain_key, chain), (key_key, key)]) => {
                 let chain = certificates(chain).map_err(|why| fail(chain_key, why))?;
                 let key = PrivateKeyDer::from_pem_slice(key)
@@ -82,13 +101,17 @@ impl TlsSetup {
             }
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(TlsSetup(Arc::new(config)))
+        let mut as_nobody = config.clone();
+        as_nobody.client_auth_cert_resolver = Arc::new(Nobody);
+        Ok(TlsSetup { as_ourselves: Arc::new(config), as_nobody: Arc::new(as_nobody) })
     }
 
-    pub(super) fn connection(&self, host: &str) -> Result<ClientConnection, String> {
+    /// For a connection to this host. `may_know_us`: our certificate is shown if it is asked for.
+    pub(super) fn connection(&self, host: &str, may_know_us: bool) -> Result<ClientConnection, String> {
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
             .map_err(|_| format!("{host:?} is no name that TLS knows"))?;
-        ClientConnection::new(self.0.clone(), name).map_err(|error| error.to_string())
+        let config = if may_know_us { &self.as_ourselves } else { &self.as_nobody };
+        ClientConnection::new(config.clone(), name).map_err(|error| error.to_string())
     }
 }
 
@@ -106,8 +129,8 @@ pub(super) fn of_io(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// A failed handshake in words: what is wrong with whom, and what to do.
-pub(super) fn explain(host: &str, error: &rustls::Error) -> String {
+/// A failed handshake in words: what is wrong with whom, and what to do. `key` names it in the config.
+pub(super) fn explain(host: &str, key: &str, error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(cause) => match cause {
             CertificateError::UnknownIssuer => format!(
@@ -115,7 +138,7 @@ pub(super) fn explain(host: &str, error: &rustls::Error) -> String {
                  name its CA in tls.ca_file or tls.ca_pem, or set tls.roots to \"system\""
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("the certificate is not valid for the name {host} (wrong name): check base_url")
+                format!("the certificate is not valid for the name {host} (wrong name): check {key}")
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 format!(

@@ -69,6 +69,15 @@ fn calls_at_the_same_time_have_connections_of_their_own() {
 }
 
 #[test]
+fn the_system_finds_out_whether_a_silent_peer_still_lives() {
+    let server = Server::new(|_, conn| {
+        assert_eq!(conn.client_keep_alive(), Some((true, 60)));
+        conn.json(200, completion("Hello"));
+    });
+    once(&server).ask(ASK).ok();
+}
+
+#[test]
 fn connection_close_is_obeyed() {
     let scripts: [fn(&mut Conn); 3] = [
         |conn| conn.answer(200, &[("connection", "close")], completion("Hello")),

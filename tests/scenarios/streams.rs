@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use helio::abi::*;
 use serde_json::json;
 
-use crate::support::ask::{ask_events, ask_stream, ask_whole};
+use crate::support::ask::{ask_events, ask_stream, ask_whole, ask_with};
 use crate::support::c::Client;
 use crate::support::chat::{ASK_STREAM, DONE, completion, event, finish, hello, say};
 use crate::support::conn::{Framing, chunk, head};
@@ -327,12 +328,57 @@ fn an_interim_answer_is_not_the_answer() {
         "HTTP/1.1 100 Continue\r\n\r\n",
         "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n",
         "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\nvia: 1.1 x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ] {
+        for is_cut in [false, true] {
+            let outcome = ask_stream(move |conn| {
+                if is_cut {
+                    let cuts: Vec<usize> = (1..interim.len()).collect();
+                    conn.send_split(interim, &cuts);
+                } else {
+                    conn.send(interim);
+                }
+                conn.stream(hello());
+            });
+            outcome.ok();
+            assert_eq!(outcome.events[0].http_status, 200, "{interim:?}");
+        }
+    }
+}
+
+#[test]
+fn an_interim_status_that_http_does_not_have_is_a_protocol_error_wherever_it_stands() {
+    for interim in [
+        "HTTP/1.1 104 Strange\r\n\r\n",
+        "HTTP/1.1 199 Strange\r\nfield: x\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 110 Strange\r\n\r\n",
     ] {
         let outcome = ask_stream(move |conn| {
             conn.send(interim);
             conn.stream(hello());
         });
-        outcome.ok();
-        assert_eq!(outcome.events[0].http_status, 200, "{interim:?}");
+        outcome.fails(HELIO_ERR_PROTOCOL).says(&["interim", "status 1"]);
     }
+}
+
+#[test]
+fn an_interim_head_is_as_limited_as_any() {
+    let server = Server::new(|_, conn| {
+        conn.send("HTTP/1.1 103 Early Hints\r\nlink: </a");
+        while !conn.has_left() {
+            conn.send("a".repeat(1000));
+        }
+    });
+    Client::of(&server).ask(ASK_STREAM).fails(HELIO_ERR_TOO_LARGE).says(&["max_head_bytes"]);
+}
+
+#[test]
+fn interim_answers_without_end_are_no_answer() {
+    let outcome = ask_with(json!({"timeouts": {"first_event_ms": 300}}), ASK_STREAM, |conn| {
+        while !conn.has_left() {
+            conn.send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(100));
+        }
+    });
+    assert_eq!(outcome.fails(HELIO_ERR_TIMEOUT).code(), "first_event");
 }

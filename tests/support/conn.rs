@@ -38,7 +38,8 @@ pub struct Conn {
 
 enum Wire {
     Plain(Socket),
-    Secure(Box<StreamOwned<ServerConnection, Socket>>),
+    /// TLS over one of the two.
+    Secure(Box<StreamOwned<ServerConnection, Wire>>),
 }
 
 /// What a wait for the client's bytes can end with.
@@ -55,12 +56,13 @@ impl Conn {
         Conn { number, wire, stop, unread: Vec::new(), place: 0, framing: None, closed: false }
     }
 
-    /// Speaks TLS from here on. `false`: the handshake failed, as it must when the client distrusts us.
+    /// Speaks TLS from here on, within the TLS that is spoken already. `false`: the handshake failed, as it must when
+    /// the client distrusts us.
     pub fn secure(&mut self, config: &Arc<ServerConfig>) -> bool {
-        let Wire::Plain(socket) = &self.wire else { panic!("already secure") };
-        let socket = socket.again();
         let session = ServerConnection::new(config.clone()).expect("a server configuration");
-        self.wire = Wire::Secure(Box::new(StreamOwned::new(session, socket)));
+        let meanwhile = Wire::Plain(self.socket().again());
+        let below = std::mem::replace(&mut self.wire, meanwhile);
+        self.wire = Wire::Secure(Box::new(StreamOwned::new(session, below)));
         let end = Instant::now() + BOUND;
         loop {
             let Wire::Secure(stream) = &mut self.wire else { unreachable!() };
@@ -337,10 +339,18 @@ impl Conn {
         self.stop.load(Ordering::Acquire)
     }
 
+    /// Whether the system probes the client's end of the connection, and after how many idle seconds.
+    pub fn client_keep_alive(&mut self) -> Option<(bool, i32)> {
+        self.socket().client_keep_alive()
+    }
+
     fn socket(&mut self) -> &mut Socket {
-        match &mut self.wire {
-            Wire::Plain(socket) => socket,
-            Wire::Secure(stream) => &mut stream.sock,
+        let mut wire = &mut self.wire;
+        loop {
+            match wire {
+                Wire::Plain(socket) => return socket,
+                Wire::Secure(stream) => wire = &mut stream.sock,
+            }
         }
     }
 }

@@ -79,6 +79,19 @@ impl Socket {
         self.peer
     }
 
+    /// Whether the system probes the client's end of the connection, and after how many idle seconds.
+    pub fn client_keep_alive(&mut self) -> Option<(bool, i32)> {
+        let peer = self.find_peer()?;
+        let option = |level, name| {
+            let (mut value, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
+            // SAFETY: the kernel writes at most `len` bytes into an int; a closed descriptor gives an error.
+            let got = unsafe { libc::getsockopt(peer, level, name, (&raw mut value).cast(), &mut len) };
+            (got == 0).then_some(value)
+        };
+        let is_on = option(libc::SOL_SOCKET, libc::SO_KEEPALIVE)? != 0;
+        Some((is_on, option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE)?))
+    }
+
     /// How many segments with data have come.
     pub fn data_segments(&self) -> u32 {
         tcp_info(self.stream.as_raw_fd()).tcpi_data_segs_in

@@ -1,0 +1,94 @@
+//! Interim heads: the 100 to 103 that may come before an answer. They never reach ureq, which would take some of them
+//! for nonsense and let others pass that are.
+
+use super::WireError;
+use crate::status::Status;
+
+/// An answer that comes while the request is still being sent is read no further than this before it is heard, and
+/// so is a head that claims to be interim and does not end.
+const MOST: usize = 64 * 1024;
+
+/// What stands at the front of the input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Head<'a> {
+    /// A whole interim head of so many bytes.
+    Interim(usize),
+    /// The beginning of one.
+    Unfinished,
+    /// One with a status that HTTP does not have.
+    Strange(&'a [u8]),
+    /// Something else, or too little to tell.
+    Other,
+}
+
+/// What is it?
+pub(super) fn look(input: &[u8]) -> Head<'_> {
+    let Some(code) = input.get(9..12).filter(|code| input.starts_with(b"HTTP/1.") && code.starts_with(b"1")) else {
+        return Head::Other;
+    };
+    match end_of_head(input) {
+        _ if !matches!(code, b"100" | b"101" | b"102" | b"103") => Head::Strange(code),
+        Some(end) => Head::Interim(end),
+        None if input.len() > MOST => Head::Other,
+        None => Head::Unfinished,
+    }
+}
+
+/// Where the first blank line ends.
+fn end_of_head(input: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', input).find_map(|at| match &input[at + 1..] {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+/// Whether more than interim heads has come: an answer, or something that nobody can make sense of.
+pub(super) fn is_answer(mut input: &[u8]) -> bool {
+    loop {
+        match look(input) {
+            Head::Interim(length) => input = &input[length..],
+            Head::Unfinished => return false,
+            Head::Strange(_) => return true,
+            Head::Other => return input.len() >= 12,
+        }
+    }
+}
+
+/// What is said of a status that HTTP does not have.
+pub(super) fn strange(peer: &str, code: &[u8]) -> WireError {
+    let code = String::from_utf8_lossy(code);
+    let message = format!("{peer} answered with the interim status {code}, which HTTP does not have");
+    WireError::new(Status::Protocol, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interim_heads_are_told_from_answers_at_every_cut() {
+        let early = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
+        let all = [&early[..], b"HTTP/1.1 200 OK\r\n\r\n"].concat();
+        for cut in 0..all.len() {
+            let head = look(&all[..cut]);
+            match cut {
+                0..12 => assert_eq!(head, Head::Other, "{cut}"),
+                cut if cut < early.len() => assert_eq!(head, Head::Unfinished, "{cut}"),
+                _ => assert_eq!(head, Head::Interim(early.len()), "{cut}"),
+            }
+            assert_eq!(is_answer(&all[..cut]), cut >= early.len() + 12, "{cut}");
+        }
+        assert_eq!(look(b"HTTP/1.1 104 ?\r\n"), Head::Strange(b"104"));
+        assert_eq!(look(b"HTTP/1.1 200 OK\r\n\r\n"), Head::Other);
+        assert_eq!(look(b"HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\r\n\r\n"), Head::Interim(23));
+        assert!(is_answer(b"SSH-2.0-OpenSSH_9.2\r\n"));
+    }
+
+    #[test]
+    fn an_interim_head_that_does_not_end_is_left_to_the_limit_on_heads() {
+        let endless = [&b"HTTP/1.1 100 "[..], &[b'x'; MOST]].concat();
+        assert_eq!(look(&endless), Head::Other);
+        assert!(is_answer(&endless));
+    }
+}
