@@ -20,6 +20,7 @@ pub mod abi;
 pub mod call;
 pub mod chat;
 pub mod client;
+pub mod clock;
 pub mod config;
 pub mod deliver;
 pub mod failure;

@@ -213,6 +213,16 @@ pub(super) unsafe fn with_client<T>(
     }
 }
 
+/// The clock of a client, for tests to put forward.
+///
+/// # Safety
+/// `client` is alive.
+#[cfg(feature = "fault-injection")]
+pub unsafe fn clock_of(client: *const helio_client) -> crate::clock::Clock {
+    // SAFETY: by the contract of this function.
+    unsafe { &*client }.client.clock().clone()
+}
+
 /// Use another API key for attempts that start later.
 ///
 /// @param key NULL: none from now on. Copied before the call returns.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -74,9 +74,9 @@ impl Call<'_> {
         fault::point("body", self.job.id);
         let left = std::mem::take(&mut reading.left);
         if let Some(since) = reading.full_since.take() {
-            self.host_was_slow(since.elapsed());
+            self.host_was_slow(self.now() - since);
         }
-        let mut pause = self.take(reading, &left, Instant::now());
+        let mut pause = self.take(reading, &left, self.now());
         for _ in 0..READS_A_TURN {
             if let Some(pause) = pause {
                 return pause;
@@ -113,7 +113,7 @@ impl Call<'_> {
                 memchr::memchr(0, room).unwrap_or(room.len())
             }
         };
-        let arrived = Instant::now();
+        let arrived = self.now();
         let pause = self.take(reading, buffer.filled(count), arrived);
         match reading.last {
             None => buffer.clear(count),
@@ -150,10 +150,10 @@ impl Call<'_> {
             loop {
                 match reading.body.rest() {
                     Ok(Step::More | Step::Terminated) => break,
-                    Ok(Step::Chunk) => self.progress(Instant::now()),
+                    Ok(Step::Chunk) => self.progress(self.now()),
                     Err(fault) => return Pause::Over(Stopped::Fault(fault)),
                 }
-                if let Some(pause) = self.show_next(reading, Instant::now()) {
+                if let Some(pause) = self.show_next(reading, self.now()) {
                     return pause;
                 }
             }
@@ -163,10 +163,10 @@ impl Call<'_> {
 
     /// Show the chunk that was read last. `None`: go on.
     fn show_next(&mut self, reading: &mut Reading, arrived: Instant) -> Option<Pause> {
-        let before = self.finished.map(|_| Instant::now());
+        let before = self.finished.map(|_| self.now());
         let shown = self.show_chunk(&reading.body, arrived);
         if let Some(before) = before.filter(|_| self.completer.outlet().runs_host_code()) {
-            self.host_was_slow(before.elapsed());
+            self.host_was_slow(self.now() - before);
         }
         reading.unshown = shown == Shown::Full;
         reading.full_since = reading.unshown.then(Instant::now);
@@ -220,7 +220,7 @@ impl Call<'_> {
         if shown == Shown::Full {
             return shown; // the clock rests on
         }
-        let now = if self.completer.outlet().runs_host_code() { Instant::now() } else { arrived };
+        let now = if self.completer.outlet().runs_host_code() { self.now() } else { arrived };
         let idle = self.job.settings.timeouts.idle;
         match body.finished_choices() {
             None => {
@@ -267,7 +267,7 @@ impl Call<'_> {
     /// Before an answer waits without a thread, beside thousands of others perhaps: of its head only that is kept what
     /// will be needed.
     pub fn settle_down(&mut self) {
-        let wish = retry::Wish::read(&self.report.headers, SystemTime::now());
+        let wish = retry::Wish::read(&self.report.headers, self.job.deadlines.clock().time_of_day());
         self.kept = Some(Kept { response: self.response(), wish });
         self.report.close_headers(|text| self.around.log.mask(self.job.settings.secrets.mask(text)));
     }

@@ -1,9 +1,7 @@
 //! One attempt: send, read the head, and say how it ended. The answer itself is read in `answer`.
 
 use std::io::Read;
-use std::time::SystemTime;
 
-use tokio::time::Instant;
 use ureq::http::header::LOCATION;
 
 use super::reading::{Ended, READ_FIRST, Reading};
@@ -60,12 +58,12 @@ impl Call<'_> {
         self.http_status = 0;
         (self.report.head, self.report.first_event, self.report.last_event) = (None, None, None);
         (self.kept, self.report.closed) = (None, None);
-        self.job.deadlines.enter(Phase::Connect, Instant::now());
+        self.job.deadlines.enter(Phase::Connect, self.now());
         if self.job.stop.reason().is_some() {
             return Opened::over(Err(self.stopped(None))); // nothing was tried
         }
         let deadlines = self.job.deadlines.clone();
-        let on_connected = Box::new(move || deadlines.enter(Phase::FirstEvent, Instant::now()));
+        let on_connected = Box::new(move || deadlines.enter(Phase::FirstEvent, deadlines.now()));
         let slot = Slot::new(self.job.stop.clone(), self.around.endpoint.peer.clone(), on_connected);
         let api_key = self.around.api_key.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         let headers = match provider::headers(&self.job.settings, api_key.as_deref(), self.job.facts.streams) {
@@ -87,7 +85,7 @@ impl Call<'_> {
         let outcome = match answer {
             Err(error) => Err(self.unanswered(error)),
             Ok(mut answer) => {
-                self.report.head = Some(self.job.started.elapsed());
+                self.report.head = Some(self.elapsed());
                 self.http_status = answer.status;
                 self.report.headers = std::mem::take(&mut answer.headers);
                 match answer.status {
@@ -149,7 +147,7 @@ impl Call<'_> {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
                     bytes.extend_from_slice(&buffer[..count]);
-                    self.job.deadlines.enter(Phase::Idle, Instant::now());
+                    self.job.deadlines.enter(Phase::Idle, self.now());
                 }
             }
         }
@@ -167,7 +165,7 @@ impl Call<'_> {
         body.truncate(text_end(&body, REFUSAL_MOST));
         let refusal = refusal::understand(if in_answer { 500 } else { http_status }, &body);
         let advice = advice(refusal.status);
-        let read_wish = || retry::Wish::read(&self.report.headers, SystemTime::now());
+        let read_wish = || retry::Wish::read(&self.report.headers, self.job.deadlines.clock().time_of_day());
         let how = if in_answer {
             "gave an error inside its answer".to_owned()
         } else {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::config::Timeouts;
 use crate::wire::{Deadline, Reason, Stop};
 
@@ -57,6 +58,16 @@ impl Deadlines {
             Arc::new(Deadlines { stop, timeouts, keeper, state: Mutex::new(State { total, ..State::default() }) });
         this.schedule(&mut this.lock());
         this
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        self.keeper.clock.now()
+    }
+
+    /// By which it goes.
+    pub fn clock(&self) -> &Clock {
+        &self.keeper.clock
     }
 
     /// From now on the call waits for something else, or again.
@@ -132,6 +143,7 @@ type Ticket = (Instant, u64);
 /// Watches the clock for all calls of a client.
 #[derive(Default)]
 pub struct Keeper {
+    clock: Clock,
     queue: Mutex<Queue>,
     sooner: Notify,
 }
@@ -144,10 +156,15 @@ struct Queue {
 }
 
 impl Keeper {
+    /// One that goes by this clock.
+    pub fn new(clock: Clock) -> Self {
+        Keeper { clock, ..Keeper::default() }
+    }
+
     /// Watch, for as long as the runtime lives.
     pub async fn watch(self: Arc<Self>) {
         loop {
-            let now = Instant::now();
+            let now = self.clock.now();
             let (come, next) = self.come(now);
             come.iter().filter_map(Weak::upgrade).for_each(|deadlines| deadlines.look(now));
             if !come.is_empty() {
@@ -155,7 +172,7 @@ impl Keeper {
             }
             match next {
                 Some(next) => tokio::select! {
-                    _ = tokio::time::sleep_until(next) => {}
+                    () = self.clock.sleep_until(next) => {}
                     _ = self.sooner.notified() => {}
                 },
                 None => self.sooner.notified().await,

@@ -13,6 +13,8 @@ mod reading;
 mod report;
 mod request;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -108,6 +110,14 @@ impl<'a> Call<'a> {
         Call { around, job, completer, report, http_status: 0, kept: None, committed: false, finished: None }
     }
 
+    fn now(&self) -> Instant {
+        self.job.deadlines.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now() - self.job.started
+    }
+
     /// The brake.
     pub fn stop(&self) -> &Arc<Stop> {
         &self.job.stop
@@ -115,7 +125,7 @@ impl<'a> Call<'a> {
 
     /// It may run from now on, until its end is decided: then the permit is dropped.
     pub fn admitted(&mut self, permit: Box<dyn Send>) {
-        self.report.queued = self.job.started.elapsed();
+        self.report.queued = self.elapsed();
         self.completer.hold(permit);
     }
 
@@ -171,14 +181,14 @@ impl<'a> Call<'a> {
     /// The end of a call that a panic of ours, or the system, has ended.
     pub fn end_failed(&self, failure: Failure) -> End {
         let failure = Failure { message: self.mask(failure.message), ..failure };
-        End::lost(failure, self.job.id, self.job.started.elapsed())
+        End::lost(failure, self.job.id, self.elapsed())
     }
 
     fn next_after(&mut self, failed: &Failed) -> retry::Next {
         if self.committed {
             return retry::Next::Never(None);
         }
-        let left_ms = self.job.deadlines.left(Instant::now()).map(|left| left.as_millis() as u64);
+        let left_ms = self.job.deadlines.left(self.now()).map(|left| left.as_millis() as u64);
         let facts = retry::Failed {
             by_table: failed.by_table,
             is_final: failed.is_final,
@@ -186,7 +196,7 @@ impl<'a> Call<'a> {
             attempt: (self.report.attempts.len() as u64).saturating_sub(1),
             left_ms,
         };
-        retry::decide(&self.job.settings.retry, &facts, retry::chance())
+        retry::decide(&self.job.settings.retry, &facts, self.job.deadlines.clock().chance())
     }
 
     /// Wait before the next attempt. `false`: the call was stopped.
@@ -203,10 +213,12 @@ impl<'a> Call<'a> {
             return false;
         }
         self.around.retries.fetch_add(1, Ordering::Relaxed);
+        let clock = self.job.deadlines.clock();
+        let over = clock.now() + Duration::from_millis(wait_ms);
         tokio::select! {
             biased;
             _ = self.job.stop.pulled() => false,
-            _ = tokio::time::sleep(Duration::from_millis(wait_ms)) => true,
+            () = clock.sleep_until(over) => true,
         }
     }
 
@@ -234,13 +246,13 @@ impl<'a> Call<'a> {
             }
             None => (None, Words::default()),
         };
-        let total = self.job.started.elapsed();
+        let total = self.elapsed();
         self.around.log.write(Level::Debug, TARGET, || {
             format!("request {}: {status} after {} ms", self.job.id, total.as_millis())
         });
         let is_seen = self.completer.outlet().is_seen() || failure.is_some();
         let timeout = match (status, self.job.stop.reason()) {
-            (Status::Timeout, Some(Reason::Deadline(deadline))) => Some(deadline),
+            (Status::Timeout, Some(Reason::Deadline(deadline))) => Some((deadline, self.limit(deadline))),
             _ => None,
         };
         let mask = |text| self.mask(text);
@@ -275,18 +287,28 @@ impl<'a> Call<'a> {
         Box::new(Failed { by_table, partial, ..Failed::new(failure) })
     }
 
+    fn limit(&self, deadline: Deadline) -> Duration {
+        let timeouts = &self.job.settings.timeouts;
+        let limit = match deadline {
+            Deadline::Connect => timeouts.connect,
+            Deadline::FirstEvent => timeouts.first_event,
+            Deadline::Idle => timeouts.idle,
+            Deadline::Total => timeouts.total,
+        };
+        limit.unwrap_or_default()
+    }
+
     fn timed_out(&self, deadline: Deadline) -> Failure {
         let peer = &self.around.endpoint.peer;
-        let timeouts = &self.job.settings.timeouts;
-        let (what, limit) = match deadline {
-            Deadline::Connect => (format!("no connection to {peer}"), timeouts.connect),
-            Deadline::FirstEvent => (format!("{peer} sent no first event"), timeouts.first_event),
-            Deadline::Idle => (format!("{peer} fell silent in its answer: nothing"), timeouts.idle),
-            Deadline::Total => ("the whole request was not done".to_owned(), timeouts.total),
+        let what = match deadline {
+            Deadline::Connect => format!("no connection to {peer}"),
+            Deadline::FirstEvent => format!("{peer} sent no first event"),
+            Deadline::Idle => format!("{peer} fell silent in its answer: nothing"),
+            Deadline::Total => "the whole request was not done".to_owned(),
         };
         let name = deadline.name();
-        let limit = limit.unwrap_or_default().as_millis();
-        let elapsed = self.job.started.elapsed().as_millis();
+        let limit = self.limit(deadline).as_millis();
+        let elapsed = self.elapsed().as_millis();
         let message = format!(
             "{what} within {limit} ms (timeouts.{name}_ms); {elapsed} ms had passed: raise it if the server is only slow"
         );

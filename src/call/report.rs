@@ -89,7 +89,7 @@ impl Report {
     pub fn write(
         &self,
         status: Status,
-        timeout: Option<Deadline>,
+        timeout: Option<(Deadline, Duration)>,
         total: Duration,
         mask: impl Fn(String) -> String,
     ) -> String {
@@ -98,7 +98,9 @@ impl Report {
         out.push_str("{\"status\":");
         write_text(&mut out, status.name());
         write_key(&mut out, "timeout");
-        write_or_null(&mut out, timeout.map(Deadline::name));
+        write_or_null(&mut out, timeout.map(|(deadline, _)| deadline.name()));
+        let limit = timeout.map(|(_, limit)| limit.as_millis().to_string());
+        write_member(&mut out, "timeout_ms", limit.as_deref().unwrap_or("null"));
         write_member(&mut out, "request", &self.request.to_string());
         write_key(&mut out, "client_request_id");
         write_or_null(&mut out, self.client_request_id.as_deref());
@@ -202,11 +204,16 @@ mod tests {
         report.headers.append("x-ratelimit-limit", "1".parse().unwrap());
         report.headers.append("x-ratelimit-limit", "2".parse().unwrap());
         report.attempts.push(Attempt { http_status: 503, status: Status::Overloaded, reused: false, wait_ms: Some(5) });
-        let text = report.write(Status::Timeout, Some(Deadline::Idle), Duration::from_millis(3), |text| text);
+        let text = report.write(
+            Status::Timeout,
+            Some((Deadline::Idle, Duration::from_millis(2))),
+            Duration::from_millis(3),
+            |text| text,
+        );
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
-            (&value["status"], &value["timeout"], &value["request"]),
-            (&"TIMEOUT".into(), &"idle".into(), &7.into())
+            (&value["status"], &value["timeout"], &value["timeout_ms"], &value["request"]),
+            (&"TIMEOUT".into(), &"idle".into(), &2.into(), &7.into())
         );
         assert_eq!(
             (&value["server_request_id"], &value["us"]["total"], &value["us"]["head"]),

@@ -18,6 +18,7 @@ use once_cell::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::call::{self, Call, Completer, Deadlines, End, Job, Tail, Ticket};
+use crate::clock::Clock;
 use crate::config::{Config, Settings, check_key};
 use crate::deliver::{Delivery, Mailroom, Notify, Outlet, Received, Receiver, Taken, is_inside};
 use crate::failure::Failure;
@@ -44,6 +45,7 @@ pub struct Client {
     tls: TlsSetup,
     api_key: Arc<RwLock<Option<String>>>,
     log: Log,
+    clock: Clock,
     secrets: Arc<RwLock<Secrets>>,
     registry: Registry,
     places: Places,
@@ -119,6 +121,7 @@ impl Client {
             tls,
             api_key: Arc::new(RwLock::new(config.api_key.clone())),
             log: Log::new(sink, log_level, secrets.clone()),
+            clock: Clock::default(),
             secrets,
             registry: Registry::default(),
             places: Places::new(&config),
@@ -266,6 +269,11 @@ impl Client {
         self.mailroom.next(until)
     }
 
+    /// By which its deadlines and waits go.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Where events wait for the host.
     pub fn mailroom(&self) -> &Mailroom {
         &self.mailroom
@@ -282,7 +290,7 @@ impl Client {
 
     /// All that can be refused before a request exists.
     fn admit(self: &Arc<Self>, ask: Ask<'_>) -> Result<Admitted<'_>, Failure> {
-        let started = Instant::now();
+        let started = self.clock.now();
         self.registry.check(ask.id)?;
         let facts = call::check(ask.body)?;
         let settings = match ask.overrides {
@@ -325,7 +333,9 @@ impl Client {
     }
 
     fn reactor(&self) -> Result<&Reactor, Failure> {
-        let start = || Reactor::start(&self.config, self.tls.clone(), self.api_key.clone(), self.log.clone());
+        let start = || {
+            Reactor::start(&self.config, self.tls.clone(), self.api_key.clone(), self.log.clone(), self.clock.clone())
+        };
         self.reactor.get_or_try_init(start)
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::{Client, TARGET};
 use crate::call::{Deadlines, Phase};
 use crate::failure::Failure;
@@ -37,11 +35,11 @@ impl Client {
             return Err(super::shut_down());
         }
         let around = reactor.around().clone();
-        let now = Instant::now();
+        let now = self.clock.now();
         let deadlines = Deadlines::new(self.config.settings.timeouts, stop.clone(), reactor.keeper().clone(), now);
         let its_stop = stop.clone();
         let open = move || {
-            deadlines.enter(Phase::Connect, Instant::now());
+            deadlines.enter(Phase::Connect, deadlines.now());
             let endpoint = &around.endpoint;
             let slot = Slot::new(its_stop, endpoint.peer.clone(), Box::new(|| ()));
             let result = around.wire.prewarm(&endpoint.uri, &slot);

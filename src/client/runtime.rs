@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::call::{Keeper, Surroundings};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::log::Log;
@@ -42,10 +43,11 @@ impl Reactor {
         tls: TlsSetup,
         api_key: Arc<RwLock<Option<String>>>,
         log: Log,
+        clock: Clock,
     ) -> Result<Self, Failure> {
         let refused = |error| Failure::internal(format!("the system refused the thread that helio needs: {error}"));
         let runtime = Builder::new_current_thread().enable_all().build().map_err(refused)?;
-        let keeper = Arc::new(Keeper::default());
+        let keeper = Arc::new(Keeper::new(clock));
         runtime.spawn(keeper.clone().watch());
         let handle = runtime.handle().clone();
         let (go_on, until_dropped) = oneshot::channel::<()>();

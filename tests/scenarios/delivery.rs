@@ -17,6 +17,9 @@ use crate::support::delivery::{Mode, until};
 use crate::support::outcome::Outcome;
 use crate::support::server::Server;
 use crate::support::sync::Gate;
+use crate::support::time::Time;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn limits(events: usize, bytes: usize) -> Value {
     json!({"limits": {"queue_events": events, "queue_bytes": bytes}})
@@ -201,10 +204,10 @@ fn at_once(conn: &mut Conn) {
 fn idle_rests_while_nobody_makes_room() {
     let server = Server::new(|_, conn| at_once(conn));
     for mode in Mode::QUEUED {
-        let client = Client::with(&server, json!({"timeouts": {"idle_ms": 250}}));
+        let client = Client::of(&server);
         let running = client.call(ASK_STREAM).overrides(&limits(3, 1 << 20)).mode(mode).submit();
         client.handle().until_pending(3);
-        std::thread::sleep(Duration::from_millis(800));
+        Time::of(client.handle()).pass(HOUR);
         let outcome = running.wait();
         outcome.ok();
         assert_eq!(outcome.content(), "x".repeat(20) + "Hello");
@@ -219,9 +222,10 @@ fn idle_counts_again_when_there_is_room() {
         conn.stall();
     });
     for mode in Mode::QUEUED {
-        let client = Client::with(&server, json!({"timeouts": {"idle_ms": 250}}));
+        let client = Client::of(&server);
         let running = client.call(ASK_STREAM).overrides(&limits(2, 1 << 20)).mode(mode).submit();
         client.handle().until_pending(2);
+        let _flight = Time::of(client.handle()).fly();
         let outcome = running.wait();
         assert_eq!(outcome.fails(HELIO_ERR_TIMEOUT).code(), "idle");
         assert_eq!(outcome.content(), "abc");
@@ -241,8 +245,10 @@ fn the_total_does_not_rest_while_nobody_makes_room() {
         })
     };
     for (turn, mode) in Mode::QUEUED.into_iter().enumerate() {
-        let client = Client::with(&server, json!({"timeouts": {"total_ms": 300}}));
+        let client = Client::with(&server, json!({"timeouts": {"total_ms": 3_600_000}}));
         let running = client.call(ASK_STREAM).overrides(&limits(3, 1 << 20)).mode(mode).submit();
+        client.handle().until_pending(3);
+        Time::of(client.handle()).pass(HOUR);
         // Nobody has received anything, and the connection is dropped all the same.
         gone.wait_for(turn + 1);
         client.handle().until_pending(4);
@@ -267,7 +273,7 @@ fn what_follows_the_finish_waits_for_the_host_and_not_for_the_clock() {
                 conn.end();
             })
         };
-        let client = Client::with(&server, json!({"timeouts": {"idle_ms": 1000}}));
+        let client = Client::of(&server);
         let call = client.call(ASK_STREAM).overrides(&limits(3, 1 << 20)).mode(mode).on_event(|event| {
             // This one found no room, behind the finish.
             if event.is_chunk() && event.json()["choices"][0] == json!({"index": 0, "delta": {}, "finish_reason": null})
@@ -278,7 +284,7 @@ fn what_follows_the_finish_waits_for_the_host_and_not_for_the_clock() {
         });
         let running = call.submit();
         client.handle().until_pending(3);
-        std::thread::sleep(Duration::from_millis(1500));
+        Time::of(client.handle()).pass(HOUR);
         let outcome = running.wait();
         assert_eq!(outcome.ok()["usage"]["total_tokens"], 5, "{mode:?}");
         assert_eq!(outcome.report()["terminator"], true);

@@ -38,3 +38,4 @@ mod streams;
 mod submit;
 mod tls;
 mod tools;
+mod total;

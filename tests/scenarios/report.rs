@@ -36,6 +36,7 @@ fn a_report_has_all_its_members() {
         for member in [
             "status",
             "timeout",
+            "timeout_ms",
             "request",
             "client_request_id",
             "server_request_id",

@@ -16,3 +16,4 @@ pub mod request;
 pub mod server;
 pub mod socket;
 pub mod sync;
+pub mod time;
