@@ -1,15 +1,16 @@
 //! What is tried again, how often, and after what wait.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use helio::abi::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::c::{Client, config_of, merged, status_name};
 use crate::support::chat::{ASK, completion, event, finish, say};
 use crate::support::conn::{Conn, Framing};
 use crate::support::outcome::Outcome;
 use crate::support::server::Server;
+use crate::support::time::Time;
 
 /// Answers every request but the last of `attempts` with `script`.
 fn succeeding_at(attempts: usize, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Server {
@@ -157,44 +158,49 @@ fn a_closed_port_is_tried_again_and_a_bad_certificate_is_not() {
     );
 }
 
-/// How long the second of two attempts was put off, at least, when the first was refused with these headers.
+/// How long the second of two attempts was put off when the first was refused with these headers, in milliseconds.
+/// Time flies meanwhile.
 #[track_caller]
-fn waited(config: Value, headers: Vec<(&'static str, String)>) -> Duration {
+fn waited(headers: Vec<(&'static str, String)>) -> u64 {
     let server = Server::new(move |request, conn| {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         if request.number == 0 { conn.answer(429, &headers, "") } else { conn.json(200, completion("at last")) }
     });
-    let client = Client::with(&server, config);
-    let begin = Instant::now();
-    client.ask(ASK).ok();
+    let far = json!({"retry": {"base_ms": 30_000, "max_ms": 30_000, "jitter": 0, "max_server_delay_ms": 7_200_000}});
+    let client = Client::with(&server, merged(far, &json!({"timeouts": {"connect_ms": null}})));
+    let flight = Time::of(client.handle()).fly();
+    let outcome = client.ask(ASK);
+    drop(flight);
+    outcome.ok();
     assert_eq!(server.requests().len(), 2);
-    begin.elapsed()
+    let wait_ms = outcome.attempts()[0]["wait_ms"].as_u64().unwrap();
+    assert!(outcome.report()["us"]["total"].as_u64().unwrap() >= wait_ms * 1000, "it was not waited for");
+    wait_ms
 }
 
 #[test]
 fn the_server_says_how_long_to_wait() {
-    let long = json!({"retry": {"base_ms": 30_000, "max_ms": 30_000}});
-    let begin = Instant::now();
-    assert!(waited(long.clone(), vec![("retry-after-ms", "150".into())]) >= Duration::from_millis(150));
-    assert!(waited(long.clone(), vec![("retry-after", "1".into())]) >= Duration::from_secs(1));
+    assert_eq!(waited(vec![("retry-after-ms", "150".into())]), 150);
+    assert_eq!(waited(vec![("retry-after", "100".into())]), 100_000);
     let both = vec![("retry-after", "25".into()), ("retry-after-ms", "100".into())];
-    assert!(waited(long.clone(), both) < Duration::from_secs(20), "milliseconds go first");
-    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));
-    // A date has whole seconds: of the two, at least one is left.
-    assert!(waited(long, vec![("retry-after", date)]) >= Duration::from_millis(900));
-    assert!(begin.elapsed() < Duration::from_secs(29), "our own wait was not used");
+    assert_eq!(waited(both), 100, "milliseconds go first");
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
+    // Some of the hour has passed when the answer comes.
+    assert!((3_000_000..3_600_000).contains(&waited(vec![("retry-after", date)])));
+    assert_eq!(waited(vec![("retry-after", "soon".into())]), 30_000, "ours");
 }
 
 #[test]
 fn our_own_wait_grows_and_is_kept() {
     let server = Server::new(|_, conn| conn.answer(503, &[], ""));
-    let client =
-        Client::with(&server, json!({"retry": {"max_retries": 3, "base_ms": 100, "max_ms": 200, "jitter": 0}}));
-    let begin = Instant::now();
+    let retry = json!({"max_retries": 3, "base_ms": 100_000, "max_ms": 200_000, "jitter": 0});
+    let client = Client::with(&server, json!({"retry": retry, "timeouts": {"connect_ms": null}}));
+    let flight = Time::of(client.handle()).fly();
     let outcome = client.ask(ASK);
-    assert!(begin.elapsed() >= Duration::from_millis(500), "100 + 200 + 200 ms");
+    drop(flight);
+    assert!(outcome.report()["us"]["total"].as_u64().unwrap() >= 500_000_000);
     let waits: Vec<_> = outcome.attempts().iter().map(|attempt| attempt["wait_ms"].as_u64().unwrap_or(0)).collect();
-    assert_eq!(waits, [100, 200, 200, 0]);
+    assert_eq!(waits, [100_000, 200_000, 200_000, 0]);
 }
 
 #[test]
