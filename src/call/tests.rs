@@ -23,6 +23,7 @@ fn call(config: &str) -> Call<'static> {
         proxy: ProxyRules::default(),
         runtime: runtime.clone(),
         max_head_bytes: 1 << 16,
+        idle: Default::default(),
         common_headers: ["test", "identity"],
     });
     let around = Surroundings {

@@ -60,6 +60,7 @@ impl Reactor {
             proxy: config.proxy.clone(),
             runtime: handle.clone(),
             max_head_bytes: config.settings.limits.max_head_bytes,
+            idle: Default::default(),
             common_headers: provider::BY_THE_WIRE,
         });
         let around = Surroundings {

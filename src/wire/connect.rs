@@ -19,7 +19,7 @@ use super::proxy::{Proxy, Target};
 use super::slot::{self, Slot, Times};
 use super::socket::{Connections, Socket};
 use super::stop::Reason;
-use super::{IDLE_AGE, WireError, WireOptions, tls};
+use super::{WireError, WireOptions, tls};
 use crate::os::LookupError;
 use crate::status::Status;
 
@@ -128,7 +128,7 @@ impl Opener {
     fn take_spare(&self) -> Option<Lane> {
         let mut spare = self.spare();
         while let Some(mut youngest) = spare.pop() {
-            if youngest.since.elapsed() < IDLE_AGE && youngest.lane.is_good() {
+            if youngest.since.elapsed() < self.options.idle.age && youngest.lane.is_good() {
                 return Some(youngest.lane);
             }
         }
@@ -381,6 +381,7 @@ mod tests {
             proxy: ProxyRules { http: Some(proxy.clone()), ..ProxyRules::default() },
             runtime: runtime.handle().clone(),
             max_head_bytes: 1 << 16,
+            idle: Default::default(),
             common_headers: ["test", "identity"],
         };
         let names = Names::pretending(|_, port| {

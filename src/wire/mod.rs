@@ -20,6 +20,7 @@ mod tls;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ureq::http;
 
@@ -32,9 +33,21 @@ pub use watch::{Readable, Watch};
 
 use crate::status::Status;
 
-/// How many idle connections are kept, and for how long. Edges close idle connections after 60 s or more.
-const IDLE_CONNECTIONS: usize = 256;
-const IDLE_AGE: std::time::Duration = std::time::Duration::from_secs(50);
+/// Which connections are kept that nobody uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Idle {
+    /// So many, at most.
+    pub most: usize,
+    /// For so long since they were used last, at most.
+    pub age: Duration,
+}
+
+impl Default for Idle {
+    /// Edges close idle connections after 60 s or more.
+    fn default() -> Self {
+        Idle { most: 256, age: Duration::from_secs(50) }
+    }
+}
 
 /// What a client's wire is made of.
 pub struct WireOptions {
@@ -46,6 +59,8 @@ pub struct WireOptions {
     pub runtime: tokio::runtime::Handle,
     /// The largest response head, in bytes.
     pub max_head_bytes: u64,
+    /// Which connections are kept that nobody uses.
+    pub idle: Idle,
     /// `User-Agent` and `Accept-Encoding` of requests that have none.
     pub common_headers: [&'static str; 2],
 }
@@ -114,9 +129,9 @@ impl Wire {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .max_idle_connections(IDLE_CONNECTIONS)
-            .max_idle_connections_per_host(IDLE_CONNECTIONS)
-            .max_idle_age(IDLE_AGE)
+            .max_idle_connections(options.idle.most)
+            .max_idle_connections_per_host(options.idle.most)
+            .max_idle_age(options.idle.age)
             .max_response_header_size(usize::try_from(options.max_head_bytes).unwrap_or(usize::MAX))
             .user_agent(options.common_headers[0])
             .accept_encoding(options.common_headers[1])
@@ -154,7 +169,7 @@ impl Wire {
             if outgoing.fresh {
                 slot.want_fresh();
                 // Idle connections of this host are put away: the one before was dead, and they are as old.
-                config = config.max_idle_age(std::time::Duration::ZERO);
+                config = config.max_idle_age(Duration::ZERO);
             }
             request = config.build();
         }

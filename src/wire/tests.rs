@@ -1,8 +1,9 @@
 //! What the hand-over to the reactor stands on: ureq's `BodyReader` survives a `WouldBlock` at every byte, over
-//! every framing, plain and with TLS. Nothing of ureq documents it, so this guards it.
+//! every framing, plain and with TLS. Nothing of ureq documents it, so this guards it. And what its pool keeps.
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -58,6 +59,29 @@ fn tls_pair() -> (Arc<ServerConfig>, TlsSetup) {
     (Arc::new(server), TlsSetup::new(&options).unwrap())
 }
 
+fn wire(runtime: &tokio::runtime::Runtime, tls: TlsSetup, idle: Idle) -> Wire {
+    Wire::new(WireOptions {
+        tls,
+        proxy: ProxyRules::default(),
+        runtime: runtime.handle().clone(),
+        max_head_bytes: 1 << 16,
+        idle,
+        common_headers: ["test", "identity"],
+    })
+}
+
+fn send(wire: &Wire, uri: &str) -> Answer {
+    let slot = Slot::new(Arc::new(Stop::default()), "the test".into(), Box::new(|| ()));
+    let outgoing = Outgoing {
+        uri: uri.parse().unwrap(),
+        headers: Default::default(),
+        body: b"{}",
+        max_head_bytes: 1 << 16,
+        fresh: false,
+    };
+    wire.send(outgoing, &slot).unwrap()
+}
+
 /// Read the body byte by byte through a `WouldBlock` before each; what came, and how often it would have blocked.
 fn read_without_waiting(framing: &'static str, secure: bool) -> (Vec<u8>, usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -73,22 +97,8 @@ fn read_without_waiting(framing: &'static str, secure: bool) -> (Vec<u8>, usize)
             false => serve(stream, framing, wait),
         }
     });
-    let wire = Wire::new(WireOptions {
-        tls,
-        proxy: ProxyRules::default(),
-        runtime: runtime.handle().clone(),
-        max_head_bytes: 1 << 16,
-        common_headers: ["test", "identity"],
-    });
-    let slot = Slot::new(Arc::new(Stop::default()), "the test".into(), Box::new(|| ()));
-    let outgoing = Outgoing {
-        uri: uri.parse().unwrap(),
-        headers: Default::default(),
-        body: b"{}",
-        max_head_bytes: 1 << 16,
-        fresh: false,
-    };
-    let mut answer = wire.send(outgoing, &slot).unwrap();
+    let wire = wire(&runtime, tls, Idle::default());
+    let mut answer = send(&wire, &uri);
     let socket = answer.socket.clone().expect("the connection lives");
     socket.set_nonblocking(true);
     let (mut came, mut blocked, mut buffer) = (Vec::new(), 0, [0u8; 64]);
@@ -121,4 +131,55 @@ fn a_body_survives_a_would_block_before_each_of_its_bytes() {
             assert!(blocked >= answer(framing).1.len(), "{framing}: it blocked only {blocked} times");
         }
     }
+}
+
+/// Answers every request on every connection; says how many connections came.
+fn answering() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (uri, count) = (format!("http://{}/x", listener.local_addr().unwrap()), Arc::<AtomicUsize>::default());
+    let came = count.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            came.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let (mut seen, mut byte) = (Vec::new(), [0u8; 1]);
+                while stream.read(&mut byte).is_ok_and(|count| count == 1) {
+                    seen.push(byte[0]);
+                    if seen.ends_with(b"\r\n\r\n{}") {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (uri, count)
+}
+
+fn read(mut answer: Answer) {
+    let mut text = String::new();
+    answer.body.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "ok");
+}
+
+#[test]
+fn idle_connections_are_kept_up_to_their_number_and_their_age() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let at_once = |wire: &Wire, uri: &str, count: usize| {
+        let answers: Vec<_> = (0..count).map(|_| send(wire, uri)).collect();
+        answers.into_iter().for_each(read);
+    };
+    let setup = || TlsSetup::new(&TlsOptions::default()).unwrap();
+
+    let (uri, came) = answering();
+    let few = wire(&runtime, setup(), Idle { most: 2, ..Idle::default() });
+    at_once(&few, &uri, 5);
+    assert_eq!((came.load(Ordering::SeqCst), few.connections()), (5, (2, 2)), "the others were closed");
+    at_once(&few, &uri, 2);
+    assert_eq!(came.load(Ordering::SeqCst), 5, "two are used again");
+
+    let (uri, came) = answering();
+    let fresh = wire(&runtime, setup(), Idle { age: Duration::ZERO, ..Idle::default() });
+    (0..3).for_each(|_| read(send(&fresh, &uri)));
+    assert_eq!(came.load(Ordering::SeqCst), 3, "each was too old for the next");
 }
