@@ -8,19 +8,32 @@ use super::slot::Slot;
 use super::socket::Socket;
 use crate::os;
 
+/// What may wait for the peer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// Nothing: what cannot be done at once is `WouldBlock`.
+    Never,
+    /// Reading. What TLS wants to send meanwhile may stay where it is: the peer may read nothing any more, and yet
+    /// have sent its answer.
+    ToRead,
+    /// Both, in turn.
+    Always,
+}
+
 /// The socket's bytes, counted.
 struct Raw<'a> {
     socket: &'a Socket,
     slot: Option<&'a Slot>,
-    wait: bool,
+    waits: Waits,
 }
 
 impl Read for Raw<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.wait && self.socket.is_drained() {
+        let waits = self.waits != Waits::Never;
+        if !waits && self.socket.is_drained() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let count = os::receive(self.socket.stream(), buffer, self.wait)?;
+        let count = os::receive(self.socket.stream(), buffer, waits)?;
         self.socket.set_drained(count > 0 && count < buffer.len() && self.socket.is_nonblocking());
         if let Some(slot) = self.slot {
             slot.count_received(count);
@@ -33,7 +46,7 @@ impl Write for Raw<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = loop {
             match os::send_some(self.socket.stream(), bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.waits == Waits::Always => {
                     os::wait_ready(self.socket.stream(), false, true, -1)?;
                 }
                 other => break other?,
@@ -50,7 +63,7 @@ impl Write for Raw<'_> {
     }
 }
 
-/// Carries bytes; without waiting it answers `WouldBlock`.
+/// Carries bytes.
 pub(super) struct Carrier<'a> {
     raw: Raw<'a>,
     tls: Option<&'a mut ClientConnection>,
@@ -58,8 +71,13 @@ pub(super) struct Carrier<'a> {
 
 impl<'a> Carrier<'a> {
     /// Over this socket, within this TLS, for this exchange.
-    pub fn new(socket: &'a Socket, slot: Option<&'a Slot>, wait: bool, tls: Option<&'a mut ClientConnection>) -> Self {
-        Carrier { raw: Raw { socket, slot, wait }, tls }
+    pub fn new(
+        socket: &'a Socket,
+        slot: Option<&'a Slot>,
+        waits: Waits,
+        tls: Option<&'a mut ClientConnection>,
+    ) -> Self {
+        Carrier { raw: Raw { socket, slot, waits }, tls }
     }
 
     /// Read what a TLS that this carries has for us.

@@ -6,13 +6,13 @@ use crate::status::Status;
 
 /// An answer that comes while the request is still being sent is read no further than this before it is heard, and
 /// so is a head that claims to be interim and does not end.
-const MOST: usize = 64 * 1024;
+pub(super) const MOST: usize = 64 * 1024;
 
 /// What stands at the front of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Head<'a> {
-    /// A whole interim head of so many bytes.
-    Interim(usize),
+    /// A whole interim head of so many bytes, and whether it says to go on sending.
+    Interim(usize, bool),
     /// The beginning of one.
     Unfinished,
     /// One with a status that HTTP does not have.
@@ -28,14 +28,14 @@ pub(super) fn look(input: &[u8]) -> Head<'_> {
     };
     match end_of_head(input) {
         _ if !matches!(code, b"100" | b"101" | b"102" | b"103") => Head::Strange(code),
-        Some(end) => Head::Interim(end),
+        Some(end) => Head::Interim(end, code == b"100"),
         None if input.len() > MOST => Head::Other,
         None => Head::Unfinished,
     }
 }
 
 /// Where the first blank line ends.
-fn end_of_head(input: &[u8]) -> Option<usize> {
+pub(super) fn end_of_head(input: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'\n', input).find_map(|at| match &input[at + 1..] {
         [b'\n', ..] => Some(at + 2),
         [b'\r', b'\n', ..] => Some(at + 3),
@@ -43,16 +43,21 @@ fn end_of_head(input: &[u8]) -> Option<usize> {
     })
 }
 
-/// Whether more than interim heads has come: an answer, or something that nobody can make sense of.
-pub(super) fn is_answer(mut input: &[u8]) -> bool {
-    loop {
-        match look(input) {
-            Head::Interim(length) => input = &input[length..],
-            Head::Unfinished => return false,
-            Head::Strange(_) => return true,
-            Head::Other => return input.len() >= 12,
-        }
+/// Whether an answer begins here, or something that nobody can make sense of.
+pub(super) fn is_answer(input: &[u8]) -> bool {
+    match look(input) {
+        Head::Interim(..) | Head::Unfinished => false,
+        Head::Strange(_) => true,
+        Head::Other => input.len() >= 12,
     }
+}
+
+/// What is said of interim heads that do not end.
+pub(super) fn too_many(peer: &str, limit: u64) -> WireError {
+    let message = format!(
+        "the interim heads of {peer} before its answer are larger than limits.max_head_bytes ({limit}): raise it"
+    );
+    WireError::new(Status::TooLarge, message)
 }
 
 /// What is said of a status that HTTP does not have.
@@ -75,13 +80,14 @@ mod tests {
             match cut {
                 0..12 => assert_eq!(head, Head::Other, "{cut}"),
                 cut if cut < early.len() => assert_eq!(head, Head::Unfinished, "{cut}"),
-                _ => assert_eq!(head, Head::Interim(early.len()), "{cut}"),
+                _ => assert_eq!(head, Head::Interim(early.len(), false), "{cut}"),
             }
-            assert_eq!(is_answer(&all[..cut]), cut >= early.len() + 12, "{cut}");
+            assert!(!is_answer(&all[..cut]), "{cut}");
         }
+        assert_eq!((is_answer(b"HTTP/1.1 20"), is_answer(b"HTTP/1.1 200")), (false, true));
         assert_eq!(look(b"HTTP/1.1 104 ?\r\n"), Head::Strange(b"104"));
         assert_eq!(look(b"HTTP/1.1 200 OK\r\n\r\n"), Head::Other);
-        assert_eq!(look(b"HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\r\n\r\n"), Head::Interim(23));
+        assert_eq!(look(b"HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\r\n\r\n"), Head::Interim(23, true));
         assert!(is_answer(b"SSH-2.0-OpenSSH_9.2\r\n"));
     }
 

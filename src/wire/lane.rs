@@ -9,12 +9,13 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::buffers::{Elastic, OUTPUT_MOST};
-use super::carrier::{Carrier, has_said_nothing};
+use super::carrier::{Carrier, Waits, has_said_nothing};
 use super::interim::{self, Head};
 use super::slot::{self, End, Slot};
 use super::socket::Socket;
@@ -32,6 +33,7 @@ pub(super) struct Lane {
     slot: Option<Arc<Slot>>,
     /// Why nothing more is sent: the error of the write, or an answer that came before the body had left.
     muted: Option<io::ErrorKind>,
+    interim: u64, // bytes of interim heads, of this exchange
 }
 
 impl std::fmt::Debug for Lane {
@@ -43,13 +45,13 @@ impl std::fmt::Debug for Lane {
 impl Lane {
     /// A lane for the exchange that opened it.
     pub fn new(socket: Arc<Socket>, slot: Arc<Slot>) -> Self {
-        Lane { socket, tls: None, below: None, buffers: Elastic::default(), slot: Some(slot), muted: None }
+        Lane { socket, tls: None, below: None, buffers: Elastic::default(), slot: Some(slot), muted: None, interim: 0 }
     }
 
     /// Do the TLS handshake, blocking, within the TLS that is there already. A stop shuts the socket down under it.
     pub fn handshake(&mut self, mut tls: ClientConnection) -> io::Result<()> {
         self.below = self.tls.take();
-        let mut carrier = Carrier::new(&self.socket, self.slot.as_deref(), true, self.below.as_deref_mut());
+        let mut carrier = Carrier::new(&self.socket, self.slot.as_deref(), Waits::Always, self.below.as_deref_mut());
         while tls.is_handshaking() {
             tls.complete_io(&mut carrier)?;
         }
@@ -59,7 +61,7 @@ impl Lane {
 
     /// What is on the other end, blocking, before HTTP is spoken with it: a proxy.
     pub fn talk(&mut self) -> Carrier<'_> {
-        Carrier::new(&self.socket, self.slot.as_deref(), true, self.tls.as_deref_mut())
+        Carrier::new(&self.socket, self.slot.as_deref(), Waits::Always, self.tls.as_deref_mut())
     }
 
     /// Belong to the exchange of this thread. A lane from the pool belongs to none until its request is sent.
@@ -72,6 +74,7 @@ impl Lane {
             self.socket.set_idle(false);
             slot.stop().hold(&self.socket);
             self.slot = Some(slot);
+            self.interim = 0;
         }
     }
 
@@ -93,7 +96,7 @@ impl Lane {
             return os::is_quiet(self.socket.stream());
         };
         self.socket.set_drained(false);
-        let mut carrier = Carrier::new(&self.socket, None, false, self.below.as_deref_mut());
+        let mut carrier = Carrier::new(&self.socket, None, Waits::Never, self.below.as_deref_mut());
         loop {
             let read = tls.read_tls(&mut carrier);
             if !has_said_nothing(tls) {
@@ -121,7 +124,7 @@ impl Lane {
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if os::wait_ready(self.socket.stream(), true, true, -1)?.read {
-                        self.look_for_an_early_answer();
+                        self.look_for_an_early_answer()?;
                     }
                 }
                 Err(error) => self.muted = Some(error.kind()),
@@ -134,7 +137,7 @@ impl Lane {
     /// Send some of the gathered output from `at` on; true when all of it has left.
     fn push(&mut self, at: &mut usize) -> io::Result<bool> {
         let rest = &self.buffers.gathered()[*at..];
-        let mut carrier = Carrier::new(&self.socket, self.slot.as_deref(), false, self.below.as_deref_mut());
+        let mut carrier = Carrier::new(&self.socket, self.slot.as_deref(), Waits::Never, self.below.as_deref_mut());
         let Some(tls) = &mut self.tls else {
             *at += if rest.is_empty() { 0 } else { carrier.write(rest)? };
             return Ok(*at == self.buffers.gathered().len());
@@ -152,17 +155,19 @@ impl Lane {
 
     /// Something can be read while we still send. Interim heads (100, 103) are no answer; an end or an error is
     /// none either, but sending is over then, too.
-    fn look_for_an_early_answer(&mut self) {
+    fn look_for_an_early_answer(&mut self) -> io::Result<()> {
         self.muted = match self.receive(false) {
             Ok(0) => Some(io::ErrorKind::UnexpectedEof),
             Ok(count) => {
                 self.appended(count);
+                self.skip_interim()?;
                 self.buffers.came_early();
                 interim::is_answer(self.buffers.input()).then_some(io::ErrorKind::BrokenPipe)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => Some(error.kind()),
         };
+        Ok(())
     }
 
     fn appended(&mut self, count: usize) {
@@ -177,34 +182,78 @@ impl Lane {
 
     /// Plain bytes into the input buffer.
     fn receive(&mut self, wait: bool) -> io::Result<usize> {
+        let waits = if wait { Waits::ToRead } else { Waits::Never };
         let room = self.buffers.input_append_buf();
         let slot = self.slot.as_deref();
         match &mut self.tls {
-            None => Carrier::new(&self.socket, slot, wait, None).read(room),
-            Some(tls) => Carrier::new(&self.socket, slot, wait, self.below.as_deref_mut()).read_within(tls, room),
+            None => Carrier::new(&self.socket, slot, waits, None).read(room),
+            Some(tls) => Carrier::new(&self.socket, slot, waits, self.below.as_deref_mut()).read_within(tls, room),
         }
     }
 
     /// Take interim heads off what has come. `true`: something is left for ureq to read.
-    fn skip_interim(&mut self) -> Result<bool, ureq::Error> {
+    fn skip_interim(&mut self) -> io::Result<bool> {
+        self.look_for_interim(&mut false)
+    }
+
+    /// The same; `may_go_on` becomes true if one of them says so.
+    fn look_for_interim(&mut self, may_go_on: &mut bool) -> io::Result<bool> {
         loop {
             match interim::look(self.buffers.input()) {
-                Head::Interim(length) => self.buffers.input_consume(length),
+                Head::Interim(length, says_go_on) => {
+                    self.buffers.input_consume(length);
+                    self.interim += length as u64;
+                    *may_go_on |= says_go_on;
+                    if let Some(slot) = self.slot.as_ref().filter(|slot| self.interim > slot.max_head_bytes()) {
+                        slot.fail(interim::too_many(slot.peer(), slot.max_head_bytes()));
+                        return Err(io::Error::other("interim heads without end"));
+                    }
+                }
                 Head::Unfinished => return Ok(false),
                 Head::Other => return Ok(!self.buffers.input().is_empty()),
                 Head::Strange(code) => {
                     if let Some(slot) = &self.slot {
                         slot.fail(interim::strange(slot.peer(), code));
                     }
-                    return Err(io::Error::other("interim status").into());
+                    return Err(io::Error::other("interim status"));
                 }
             }
         }
     }
 
-    /// Wait for bytes. `false`: there are no more.
-    fn await_bytes(&mut self) -> Result<bool, ureq::Error> {
-        let wait = !self.socket.is_nonblocking();
+    /// The host has asked for a 100 before its body goes out, and the server may never send one: then it goes out
+    /// without. ureq takes a time-out for "send the body" and input for an answer, which must be whole.
+    fn await_100(&mut self, patience: Duration) -> Result<bool, ureq::Error> {
+        let until = Instant::now() + patience;
+        let go_on = || Err(ureq::Error::Timeout(ureq::Timeout::Await100));
+        loop {
+            let left_ms =
+                i32::try_from(until.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(i32::MAX);
+            if !os::wait_ready(self.socket.stream(), true, false, left_ms)?.read {
+                return go_on();
+            }
+            match self.await_bytes(false) {
+                Ok(true) => {}
+                Ok(false) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                // TLS has something to say on its own behalf.
+                Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            }
+            let mut may_go_on = false;
+            let is_answer = self.look_for_interim(&mut may_go_on)?;
+            if may_go_on {
+                return go_on();
+            }
+            let input = self.buffers.input();
+            if is_answer && (interim::end_of_head(input).is_some() || input.len() > interim::MOST) {
+                self.buffers.came_early();
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Read bytes. `false`: there are no more.
+    fn await_bytes(&mut self, wait: bool) -> Result<bool, ureq::Error> {
         let result = self.receive(wait);
         if self.stopped() {
             return Err(io::Error::other("the call was stopped").into());
@@ -264,18 +313,13 @@ impl Transport for Lane {
         }
         self.buffers.relax_output();
         if timeout.reason == ureq::Timeout::Await100 {
-            // The host asked for a 100 that the server may never send: the body goes out without it then.
-            let wait_ms = i32::try_from(timeout.after.as_millis()).unwrap_or(i32::MAX);
-            if !os::wait_ready(self.socket.stream(), true, false, wait_ms)?.read {
-                return Err(ureq::Error::Timeout(timeout.reason));
-            }
-            return self.await_bytes(); // ureq looks for its 100 itself
+            return self.await_100(*timeout.after);
         }
         if self.buffers.input().len() >= FRAMING_MOST && !waits_for_head {
             return Err(ureq::Error::Other("a line of the chunked framing does not end".into()));
         }
         loop {
-            if !self.await_bytes()? {
+            if !self.await_bytes(!self.socket.is_nonblocking())? {
                 return Ok(false);
             }
             if !waits_for_head || self.skip_interim()? {

@@ -173,6 +173,7 @@ impl Wire {
             }
             request = config.build();
         }
+        slot.limit_heads(outgoing.max_head_bytes);
         let result = slot::with_current(slot, || self.agent.run(request));
         match result {
             Ok(response) => {

@@ -39,6 +39,7 @@ pub struct Slot {
     head_seen: AtomicBool,
     wants_fresh: AtomicBool,
     is_packed: AtomicBool,
+    max_head_bytes: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
     answered: AtomicU64,
@@ -85,6 +86,7 @@ impl Slot {
             head_seen: AtomicBool::new(false),
             wants_fresh: AtomicBool::new(false),
             is_packed: AtomicBool::new(false),
+            max_head_bytes: AtomicU64::new(u64::MAX),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -151,6 +153,15 @@ impl Slot {
     /// Whether the body may be gzip, which must be read by reads that wait.
     pub fn is_packed(&self) -> bool {
         self.is_packed.load(Ordering::Relaxed)
+    }
+
+    /// All heads of the answer together may be so large.
+    pub(super) fn limit_heads(&self, max_head_bytes: u64) {
+        self.max_head_bytes.store(max_head_bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn max_head_bytes(&self) -> u64 {
+        self.max_head_bytes.load(Ordering::Relaxed)
     }
 
     pub(super) fn want_fresh(&self) {

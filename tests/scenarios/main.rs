@@ -17,6 +17,7 @@ mod config;
 mod connections;
 mod deadlines;
 mod delivery;
+mod early;
 mod endings;
 mod ends;
 mod errors;

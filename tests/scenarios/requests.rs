@@ -7,7 +7,6 @@ use crate::support::alone::alone;
 use crate::support::ask::answering;
 use crate::support::c::{Client, KEY, config_of};
 use crate::support::chat::{ASK, ASK_STREAM, completion};
-use crate::support::conn::Conn;
 use crate::support::request::Request;
 use crate::support::server::Server;
 use crate::this_test;
@@ -371,42 +370,4 @@ fn a_request_id_of_helicone_belongs_to_one_call() {
     let error = Client::try_new(Some(config.to_string().as_bytes())).err().expect("refused in create");
     assert_eq!(error.status, HELIO_ERR_INVALID_ARGUMENT);
     error.says(&["request_id"]);
-}
-
-// ---- answers that do not wait for the body ----
-
-/// Sends a body far larger than the sockets hold to a server that answers 413 after the first bytes.
-#[track_caller]
-fn answered_early(after: fn(&mut Conn)) {
-    let server = Server::raw(move |conn| {
-        conn.skip(100);
-        conn.json(413, "{\"error\":{\"message\":\"The request is too large\"}}");
-        after(conn);
-    });
-    let client = Client::with(&server, json!({"retry": {"max_retries": 0}}));
-    let body = json!({"messages": [{"role": "user", "content": "x".repeat(20_000_000)}]}).to_string();
-    let outcome = client.ask(body);
-    let error = outcome.fails(HELIO_ERR_BAD_REQUEST);
-    assert_eq!(error.http_status, 413);
-    error.says(&["The request is too large"]);
-}
-
-#[test]
-fn an_early_answer_counts_when_the_server_reads_on() {
-    answered_early(Conn::stall);
-}
-
-#[test]
-fn an_early_answer_counts_when_the_server_reads_no_more() {
-    answered_early(Conn::stall_unread);
-}
-
-#[test]
-fn an_early_answer_counts_when_sending_fails_afterwards() {
-    // Closing with unread data in the socket resets the connection; the answer was there before.
-    answered_early(Conn::cut);
-    answered_early(|conn| {
-        conn.wait_until_read();
-        conn.cut();
-    });
 }

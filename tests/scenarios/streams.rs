@@ -5,7 +5,7 @@ use std::sync::Arc;
 use helio::abi::*;
 use serde_json::json;
 
-use crate::support::ask::{ask_events, ask_stream, ask_whole, ask_with};
+use crate::support::ask::{ask_events, ask_stream, ask_whole};
 use crate::support::c::Client;
 use crate::support::chat::{ASK_STREAM, DONE, completion, event, finish, hello, say};
 use crate::support::conn::{Framing, chunk, head};
@@ -374,11 +374,11 @@ fn an_interim_head_is_as_limited_as_any() {
 }
 
 #[test]
-fn interim_answers_without_end_are_no_answer() {
-    let outcome = ask_with(json!({"timeouts": {"first_event_ms": 300}}), ASK_STREAM, |conn| {
+fn interim_answers_without_end_are_too_large() {
+    let outcome = ask_stream(|conn| {
         while !conn.has_left() {
             conn.send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(100));
         }
     });
-    assert_eq!(outcome.fails(HELIO_ERR_TIMEOUT).code(), "first_event");
+    outcome.fails(HELIO_ERR_TOO_LARGE).says(&["interim", "max_head_bytes"]);
 }
