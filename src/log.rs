@@ -1,7 +1,7 @@
 //! Where a client's log lines go: to the host's function, or nowhere.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use crate::secrets::Secrets;
 
@@ -53,6 +53,15 @@ impl Log {
 
     /// The text without any secret of this client.
     pub fn mask(&self, text: String) -> String {
-        self.secrets.read().unwrap_or_else(|poisoned| poisoned.into_inner()).mask(text)
+        self.secrets().mask(text)
+    }
+
+    /// The same for a text that was cut off.
+    pub fn mask_cut(&self, text: String) -> String {
+        self.secrets().mask_cut(text)
+    }
+
+    fn secrets(&self) -> RwLockReadGuard<'_, Secrets> {
+        self.secrets.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

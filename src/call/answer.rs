@@ -302,7 +302,7 @@ impl Call<'_> {
         match stopped {
             Stopped::Fault(Fault::Refused(text)) => {
                 let partial = body.partial();
-                Err(self.refused(text, slot, partial))
+                Err(self.refused(self.mask(text), slot, partial))
             }
             Stopped::Broken | Stopped::Garbled(_) if body.is_whole_json() => match body.verdict() {
                 Verdict::Complete(told) => Ok(told),
@@ -317,7 +317,7 @@ impl Call<'_> {
                 Verdict::Empty => {
                     self.strange(slot, format!("answered with status {} and an empty body", self.http_status), None)
                 }
-                Verdict::Fault(Fault::Refused(text)) => Err(self.refused(text, slot, None)),
+                Verdict::Fault(Fault::Refused(text)) => Err(self.refused(self.mask(text), slot, None)),
                 Verdict::Fault(Fault::Strange(why, bytes)) => self.not_understood(why, bytes, slot, None),
                 Verdict::Fault(Fault::TooLarge(key)) => self.strange(slot, format!("passed limits.{key}"), None),
             },
@@ -342,7 +342,7 @@ impl Call<'_> {
 
     /// `bytes` are those in question.
     fn not_understood(&self, why: String, bytes: String, slot: &Slot, partial: Option<Final>) -> Outcome {
-        let bytes = excerpt(&self.mask(bytes), EXCERPT);
+        let bytes = excerpt(&self.mask_cut(bytes), EXCERPT);
         let packed = self
             .report
             .headers

@@ -1,6 +1,7 @@
 //! One attempt: send, read the head, and say how it ended. The answer itself is read in `answer`.
 
 use std::io::Read;
+use std::time::Duration;
 
 use ureq::http::header::LOCATION;
 
@@ -13,12 +14,16 @@ use crate::fault;
 use crate::provider;
 use crate::status::Status;
 use crate::text::{excerpt, lossy, text_end};
-use crate::wire::{Answer, Outgoing, Slot, WireError};
+use crate::wire::{Answer, Outgoing, Reason, Slot, WireError};
 
 /// Of the body of a refusal so much is kept.
 const REFUSAL_MOST: usize = 1 << 20;
 /// Secrets are masked before anything is cut, so that none is cut in half: so much more is read for that.
 const LONGEST_SECRET: usize = 64 * 1024;
+/// The body of a refusal says why, and is no reason to wait for long: after so much silence what has come is all.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Of a server's words so much is shown.
+const MESSAGE_MOST: usize = 2000;
 /// Of a redirect's target so much is shown.
 const TARGET_MOST: usize = 300;
 
@@ -82,6 +87,7 @@ impl Call<'_> {
         });
         let answer = self.around.wire.send(outgoing, &slot);
         self.report.times = slot.times();
+        self.stage = slot.stage();
         let outcome = match answer {
             Err(error) => Err(self.unanswered(error)),
             Ok(mut answer) => {
@@ -142,28 +148,34 @@ impl Call<'_> {
     fn read_refusal(&mut self, answer: Answer, slot: &Slot) -> Outcome {
         let mut body = answer.body;
         let (mut bytes, mut buffer) = (Vec::new(), vec![0u8; READ_FIRST]);
-        while bytes.len() < REFUSAL_MOST + LONGEST_SECRET {
+        let mut is_whole = false;
+        self.job.deadlines.enter_refusal(PATIENCE, self.now());
+        while bytes.len() < REFUSAL_MOST + LONGEST_SECRET && !is_whole {
             match body.read(&mut buffer) {
-                Ok(0) | Err(_) => break,
+                Ok(0) => is_whole = true,
                 Ok(count) => {
                     bytes.extend_from_slice(&buffer[..count]);
                     self.job.deadlines.enter(Phase::Idle, self.now());
+                    self.job.deadlines.enter_refusal(PATIENCE, self.now());
                 }
+                Err(_) => break,
             }
         }
-        if self.job.stop.reason().is_some() {
+        let stop = self.job.stop.reason();
+        if !matches!(stop, None | Some(Reason::Enough)) {
             return Err(self.stopped(None));
         }
-        Err(self.refused(lossy(bytes), slot, None))
+        let text = lossy(bytes);
+        let text = if is_whole && stop.is_none() { self.mask(text) } else { self.mask_cut(text) };
+        Err(self.refused(text, slot, None))
     }
 
-    /// A refusal by status, or inside an answer (whose 200 then stands for 500).
-    pub(super) fn refused(&self, body: String, slot: &Slot, partial: Option<Final>) -> Box<Failed> {
+    /// A refusal by status, or inside an answer. The body is masked.
+    pub(super) fn refused(&self, mut body: String, slot: &Slot, partial: Option<Final>) -> Box<Failed> {
         let http_status = self.http_status;
         let in_answer = http_status < 400;
-        let mut body = self.mask(body);
         body.truncate(text_end(&body, REFUSAL_MOST));
-        let refusal = refusal::understand(if in_answer { 500 } else { http_status }, &body);
+        let refusal = refusal::understand(if in_answer { 0 } else { http_status }, &body);
         let advice = advice(refusal.status);
         let read_wish = || retry::Wish::read(&self.report.headers, self.job.deadlines.clock().time_of_day());
         let how = if in_answer {
@@ -171,7 +183,9 @@ impl Call<'_> {
         } else {
             format!("refused with status {http_status}")
         };
-        let message = format!("{} {how}: {}{advice}", slot.peer(), refusal.message);
+        // Unescaped it may hold what was hidden before.
+        let message = excerpt(&self.mask(refusal.message), MESSAGE_MOST);
+        let message = format!("{} {how}: {message}{advice}", slot.peer());
         let failure = Failure {
             code: refusal.code,
             kind: refusal.kind,

@@ -84,6 +84,16 @@ impl Deadlines {
         self.schedule(&mut state);
     }
 
+    /// The phase goes on, but for no longer than this: then what has come of a refusal is enough.
+    pub fn enter_refusal(self: &Arc<Self>, patience: Duration, now: Instant) {
+        let Some(due) = now.checked_add(patience) else { return };
+        let mut state = self.lock();
+        if state.phase.is_none_or(|(at, _)| due < at) {
+            state.phase = Some((due, Reason::Enough));
+            self.schedule(&mut state);
+        }
+    }
+
     /// The host is what is slow, or the call waits by itself: only the whole call has a deadline.
     pub fn rest(&self) {
         self.lock().phase = None;

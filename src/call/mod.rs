@@ -86,6 +86,8 @@ pub struct Call<'a> {
     report: Report,
     http_status: u16, // of this attempt; 0 before a response
     kept: Option<reading::Kept>,
+    stage: Option<String>, // on the way to the last connection
+    is_admitted: bool,
     committed: bool,
     finished: Option<Instant>, // since when every choice has ended
 }
@@ -107,7 +109,19 @@ impl<'a> Call<'a> {
             endpoint: around.endpoint.text.clone(),
             ..Report::default()
         };
-        Call { around, job, completer, report, http_status: 0, kept: None, committed: false, finished: None }
+        let (stage, is_admitted, committed) = (None, false, false);
+        Call {
+            around,
+            job,
+            completer,
+            report,
+            http_status: 0,
+            kept: None,
+            stage,
+            is_admitted,
+            committed,
+            finished: None,
+        }
     }
 
     fn now(&self) -> Instant {
@@ -126,6 +140,7 @@ impl<'a> Call<'a> {
     /// It may run from now on, until its end is decided: then the permit is dropped.
     pub fn admitted(&mut self, permit: Box<dyn Send>) {
         self.report.queued = self.elapsed();
+        self.is_admitted = true;
         self.completer.hold(permit);
     }
 
@@ -209,12 +224,12 @@ impl<'a> Call<'a> {
             });
         }
         self.job.deadlines.rest();
-        if !self.job.stop.take_back_connect() {
+        if !self.job.stop.take_back() {
             return false;
         }
-        self.around.retries.fetch_add(1, Ordering::Relaxed);
         let clock = self.job.deadlines.clock();
         let over = clock.now() + Duration::from_millis(wait_ms);
+        self.around.retries.fetch_add(1, Ordering::Relaxed);
         tokio::select! {
             biased;
             _ = self.job.stop.pulled() => false,
@@ -234,6 +249,9 @@ impl<'a> Call<'a> {
 
     fn end(&mut self, outcome: Outcome, tail: Option<Tail>) -> End {
         self.job.deadlines.end();
+        if !self.is_admitted {
+            self.report.queued = self.elapsed();
+        }
         let http_status = self.report.attempts.last().map_or(0, |attempt| attempt.http_status);
         let (status, told, failure) = match outcome {
             Ok(told) => (Status::Ok, Some(told), None),
@@ -274,6 +292,11 @@ impl<'a> Call<'a> {
         self.around.log.mask(self.job.settings.secrets.mask(text))
     }
 
+    /// The same for a text that was cut off.
+    fn mask_cut(&self, text: String) -> String {
+        self.around.log.mask_cut(self.job.settings.secrets.mask_cut(text))
+    }
+
     /// The failure of a call that was stopped.
     fn stopped(&self, partial: Option<Final>) -> Box<Failed> {
         let failure = match self.job.stop.reason() {
@@ -309,8 +332,10 @@ impl<'a> Call<'a> {
         let name = deadline.name();
         let limit = self.limit(deadline).as_millis();
         let elapsed = self.elapsed().as_millis();
+        let stage = self.stage.as_ref().filter(|_| deadline == Deadline::Connect);
+        let stage = stage.map(|stage| format!(" while {stage}")).unwrap_or_default();
         let message = format!(
-            "{what} within {limit} ms (timeouts.{name}_ms); {elapsed} ms had passed: raise it if the server is only slow"
+            "{what} within {limit} ms (timeouts.{name}_ms){stage}; {elapsed} ms had passed: raise it if the server is only slow"
         );
         Failure { code: Some(name.to_owned()), ..Failure::new(Status::Timeout, message) }
     }

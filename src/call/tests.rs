@@ -6,7 +6,7 @@ use crate::chat::refusal;
 use crate::config::Config;
 use crate::deliver::Outlet;
 use crate::secrets::Secrets;
-use crate::wire::{ProxyRules, TlsOptions, TlsSetup, WireOptions};
+use crate::wire::{TlsOptions, TlsSetup, WireOptions};
 
 struct Nobody;
 
@@ -20,7 +20,7 @@ fn call(config: &str) -> Call<'static> {
     let runtime = Handle::current();
     let wire = Wire::new(WireOptions {
         tls: TlsSetup::new(&TlsOptions::default()).unwrap(),
-        proxy: ProxyRules::default(),
+        proxy: None,
         runtime: runtime.clone(),
         max_head_bytes: 1 << 16,
         idle: Default::default(),

@@ -11,6 +11,8 @@ pub use super::stream::{Fault, Final, Step};
 use crate::text::{ZString, lossy};
 
 const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b"error"];
+/// No field that anybody knows has a longer name: it is known by then what begins here.
+const NAME_MOST: usize = 32;
 
 /// What `Content-Type` promises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +59,14 @@ pub enum Verdict {
     Fault(Fault),
 }
 
+/// What came before it was known which form it has.
+#[derive(Default)]
+struct Beginning {
+    seen: Vec<u8>, // less the keep-alives before it
+    begun: bool,   // there can be no byte order mark any more
+    comment: u64,  // bytes of a comment that has not ended
+}
+
 /// Reads one body.
 pub struct Body {
     promise: Promise,
@@ -67,11 +77,7 @@ pub struct Body {
 }
 
 enum Form {
-    /// Not decided: what came, less the keep-alives before it.
-    Unknown {
-        seen: Vec<u8>,
-        begun: bool,
-    },
+    Unknown(Beginning),
     Json(Vec<u8>),
     Stream(Box<Stream>),
 }
@@ -79,7 +85,7 @@ enum Form {
 impl Body {
     /// A body of which nothing has come. `wants_words`: decode what chunks and completion say.
     pub fn new(promise: Promise, limits: BodyLimits, wants_words: bool) -> Self {
-        Body { promise, limits, wants_words, total: 0, form: Form::Unknown { seen: Vec::new(), begun: false } }
+        Body { promise, limits, wants_words, total: 0, form: Form::Unknown(Beginning::default()) }
     }
 
     /// Take what is needed off the front of `input` and say what came of it. Call it again until it wants more.
@@ -89,19 +95,19 @@ impl Body {
         if self.total > self.limits.response_bytes {
             return Err(Fault::TooLarge("max_response_bytes"));
         }
-        if let Form::Unknown { seen, begun } = &mut self.form {
-            seen.extend_from_slice(input);
+        if let Form::Unknown(beginning) = &mut self.form {
+            beginning.seen.extend_from_slice(input);
             *input = &[];
-            match decide(seen, begun, self.promise) {
-                Decision::Wait if seen.len() as u64 > self.limits.event_bytes => {
+            match beginning.decide(self.promise) {
+                Decision::Wait if beginning.comment + beginning.seen.len() as u64 > self.limits.event_bytes => {
                     return Err(Fault::TooLarge("max_event_bytes"));
                 }
                 Decision::Wait => return Ok(Step::More),
-                Decision::Neither => return Err(neither(seen)),
-                Decision::Json => self.form = Form::Json(std::mem::take(seen)),
+                Decision::Neither => return Err(neither(&beginning.seen)),
+                Decision::Json => self.form = Form::Json(std::mem::take(&mut beginning.seen)),
                 Decision::Stream => {
                     let limit = usize::try_from(self.limits.event_bytes).unwrap_or(usize::MAX);
-                    self.form = Form::Stream(Box::new(Stream::new(limit, std::mem::take(seen))));
+                    self.form = Form::Stream(Box::new(Stream::new(limit, std::mem::take(&mut beginning.seen))));
                 }
             }
         }
@@ -112,7 +118,7 @@ impl Body {
                 Ok(Step::More)
             }
             Form::Stream(stream) => stream.next(input, self.wants_words),
-            Form::Unknown { .. } => Ok(Step::More),
+            Form::Unknown(_) => Ok(Step::More),
         };
         // What is handed back unread is counted when it is read.
         self.total -= input.len().min(before) as u64;
@@ -130,14 +136,10 @@ impl Body {
     /// What all of it adds up to, when no more comes.
     pub fn verdict(&mut self) -> Verdict {
         match &mut self.form {
-            Form::Unknown { .. } if self.total == 0 => Verdict::Empty,
-            Form::Unknown { seen, .. } => {
+            Form::Unknown(_) if self.total == 0 => Verdict::Empty,
+            Form::Unknown(Beginning { seen, .. }) => {
                 let word = seen.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-                if word.is_empty() || word[0] == b':' || begins_field(word) {
-                    Verdict::Truncated
-                } else {
-                    Verdict::Fault(neither(seen))
-                }
+                if word.is_empty() || begins_field(word) { Verdict::Truncated } else { Verdict::Fault(neither(seen)) }
             }
             Form::Stream(stream) => {
                 if stream.assembly().is_finished() {
@@ -199,7 +201,7 @@ impl Body {
     pub fn counts_bytes(&self) -> bool {
         match &self.form {
             Form::Json(_) => true,
-            Form::Unknown { .. } => self.promise == Promise::Json,
+            Form::Unknown(_) => self.promise == Promise::Json,
             Form::Stream(_) => false,
         }
     }
@@ -247,39 +249,47 @@ fn begins_field(word: &[u8]) -> bool {
     FIELDS.iter().any(|field| field.starts_with(word))
 }
 
-/// Which form begins here. Takes keep-alives off the front of `seen`.
-fn decide(seen: &mut Vec<u8>, begun: &mut bool, promise: Promise) -> Decision {
-    const BOM: &[u8] = b"\xef\xbb\xbf";
-    if !*begun {
-        if seen.len() < BOM.len() && BOM.starts_with(seen) {
-            return Decision::Wait;
+impl Beginning {
+    /// Which form begins here. Takes keep-alives off the front, also those that have not ended.
+    fn decide(&mut self, promise: Promise) -> Decision {
+        const BOM: &[u8] = b"\xef\xbb\xbf";
+        let seen = &mut self.seen;
+        if !self.begun {
+            if seen.len() < BOM.len() && BOM.starts_with(seen) {
+                return Decision::Wait;
+            }
+            if seen.starts_with(BOM) {
+                seen.drain(..BOM.len());
+            }
+            self.begun = true;
         }
-        if seen.starts_with(BOM) {
-            seen.drain(..BOM.len());
-        }
-        *begun = true;
-    }
-    loop {
-        let blank = seen.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        seen.drain(..blank);
-        match seen.first() {
-            None => return Decision::Wait,
-            Some(b'{' | b'[') => return Decision::Json,
-            Some(b':') => match memchr::memchr2(b'\n', b'\r', seen) {
-                Some(end) => drop(seen.drain(..end)),
+        loop {
+            if self.comment > 0 {
+                let end = memchr::memchr2(b'\n', b'\r', seen);
+                let length = end.unwrap_or(seen.len());
+                seen.drain(..length);
+                self.comment = if end.is_some() { 0 } else { self.comment + length as u64 };
+            }
+            let blank = seen.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            seen.drain(..blank);
+            match seen.first() {
                 None => return Decision::Wait,
-            },
-            Some(_) => break,
+                Some(b'{' | b'[') => return Decision::Json,
+                Some(b':') => self.comment = 1,
+                Some(_) => break,
+            }
         }
-    }
-    let end = seen.iter().position(|byte| matches!(byte, b':' | b'\r' | b'\n'));
-    let name = &seen[..end.unwrap_or(seen.len())];
-    let lenient = promise == Promise::Stream
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    match end {
-        Some(_) if FIELDS.contains(&name) || lenient => Decision::Stream,
-        None if begins_field(name) || lenient => Decision::Wait,
-        _ => Decision::Neither,
+        let word = &seen[..seen.len().min(NAME_MOST)];
+        let end = word.iter().position(|byte| matches!(byte, b':' | b'\r' | b'\n'));
+        let name = &word[..end.unwrap_or(word.len())];
+        let lenient = promise == Promise::Stream
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        match end {
+            Some(_) if FIELDS.contains(&name) || lenient => Decision::Stream,
+            None if lenient && name.len() == NAME_MOST => Decision::Stream,
+            None if begins_field(name) || lenient => Decision::Wait,
+            _ => Decision::Neither,
+        }
     }
 }
 
@@ -389,6 +399,25 @@ mod tests {
             while body.next(&mut input) == Ok(Step::Chunk) {}
             let Verdict::Complete(told) = body.verdict() else { panic!("not complete") };
             assert_eq!(told.data.as_str(), whole);
+        }
+    }
+
+    #[test]
+    fn what_does_not_say_what_it_is_is_neither_kept_nor_read_twice() {
+        for (promise, piece, most) in
+            [(Promise::Stream, &b"aaaaaaaaaa"[..], NAME_MOST), (Promise::Nothing, b":aaaaaaaaa", 0)]
+        {
+            let mut body = Body::new(promise, LIMITS, true);
+            let mut input = piece;
+            let mut outcome = body.next(&mut input);
+            for _ in 0..200 {
+                if let Form::Unknown(beginning) = &body.form {
+                    assert!(beginning.seen.len() <= most, "{} bytes", beginning.seen.len());
+                }
+                let mut input = &b"aaaaaaaaaa"[..];
+                outcome = outcome.and_then(|_| body.next(&mut input));
+            }
+            assert_eq!(outcome, Err(Fault::TooLarge("max_event_bytes")));
         }
     }
 

@@ -34,12 +34,13 @@ pub fn read(body: &str, wants_words: bool) -> Whole {
     if !is_object {
         return not_an_object(body);
     }
-    if chunk.error.is_some() || chunk.gave_up() {
+    let is_finished = is_finished_chunk(&chunk);
+    if chunk.gave_up() || (chunk.error.is_some() && !is_finished) {
         return Whole::Refused;
     }
     // Behind a finished answer whatever follows changes nothing.
     let is_all = scanner.is_at_end();
-    if !is_all && !is_finished_chunk(&chunk) {
+    if !is_all && !is_finished {
         return not_an_object(body);
     }
     let length = if is_all { body.len() } else { length };
@@ -104,6 +105,14 @@ mod tests {
             "yes"
         );
         assert_eq!(kind(r#"{"choices":[]}"#), "unfinished");
+        assert_eq!(
+            kind(r#"{"choices":[{"message":{"content":"hi"},"finish_reason":null}],"error":{"code":1}}"#),
+            "refused"
+        );
+        assert_eq!(
+            kind(r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"error":{"code":1}}"#),
+            "hi"
+        );
         let finished = r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}"#;
         assert_eq!(kind(&format!("{finished}\ndata: [DONE]")), "hi");
         assert_eq!(kind(&finished.replace("\"stop\"", "null").replace(']', "] x")), "strange");

@@ -6,9 +6,7 @@
 use serde_json::Value;
 
 use crate::status::Status;
-use crate::text::excerpt;
 
-const MESSAGE_MOST: usize = 2000;
 /// Errors are looked for no deeper inside each other.
 const DEEPEST: u8 = 5;
 
@@ -29,14 +27,17 @@ pub struct Refusal {
     pub is_final: bool,
 }
 
-/// Understand the body of a refusal. `http_status` is what the server sent, or what stands for it inside a 200.
+/// Understand the body of a refusal. `http_status` is what the server sent; 0: inside an answer, which stands for 500
+/// unless it says more.
 pub fn understand(http_status: u16, body: &str) -> Refusal {
     let value: Value = serde_json::from_str(body.trim()).unwrap_or(Value::Null);
     let told = Told::read(&value);
-    let stands_for = told.stands_for().unwrap_or(http_status);
-    let status = told.by_content().unwrap_or_else(|| by_number(stands_for));
-    let wrapped =
-        stands_for != http_status && (400..500).contains(&stands_for) && !matches!(stands_for, 408 | 409 | 429);
+    let stands_for = told.stands_for().unwrap_or(if http_status == 0 { 500 } else { http_status });
+    let status = told.by_content(stands_for).unwrap_or_else(|| by_number(stands_for));
+    // Inside an answer its own code wraps nothing: it is the status.
+    let is_inside = http_status == 0 && told.details.is_empty();
+    let says_wrong = (400..500).contains(&stands_for) && !matches!(stands_for, 408 | 409 | 429);
+    let wrapped = stands_for != http_status && !is_inside && says_wrong;
     Refusal {
         status,
         stands_for,
@@ -78,7 +79,8 @@ struct Told {
     code: Option<String>,
     kind: Option<String>,
     details: Vec<u16>,
-    words: String, // codes, types and messages in lower case, one a line
+    codes: String, // codes and types in lower case, one a line
+    words: String, // messages likewise
 }
 
 impl Told {
@@ -86,6 +88,7 @@ impl Told {
         let mut told = Told::default();
         told.read_value(value, 0);
         told.words.make_ascii_lowercase();
+        told.codes.make_ascii_lowercase();
         told
     }
 
@@ -113,16 +116,17 @@ impl Told {
                 _ => {}
             }
         }
-        set(&mut self.code, value.get("code"), &mut self.words);
-        set(&mut self.kind, value.get("type"), &mut self.words);
+        set(&mut self.code, value.get("code"), &mut self.codes);
+        set(&mut self.kind, value.get("type"), &mut self.codes);
         for inner in ["innererror", "inner_error"].iter().filter_map(|name| value.get(name)) {
-            set(&mut None, inner.get("code"), &mut self.words);
+            set(&mut None, inner.get("code"), &mut self.codes);
         }
         for detail in value.get("details").and_then(Value::as_array).into_iter().flatten() {
             self.details.extend(detail.get("statusCode").and_then(number));
-            for name in ["type", "message", "code"] {
-                set(&mut None, detail.get(name), &mut self.words);
+            for name in ["type", "code"] {
+                set(&mut None, detail.get(name), &mut self.codes);
             }
+            set(&mut None, detail.get("message"), &mut self.words);
         }
     }
 
@@ -130,7 +134,7 @@ impl Told {
         if !text.trim().is_empty() {
             self.words.push_str(text);
             self.words.push('\n');
-            self.message.get_or_insert_with(|| excerpt(text.trim(), MESSAGE_MOST));
+            self.message.get_or_insert_with(|| text.trim().to_owned());
         }
     }
 
@@ -141,13 +145,17 @@ impl Told {
         alike.or(code).filter(|status| (400..600).contains(status))
     }
 
-    fn by_content(&self) -> Option<Status> {
-        let says = |phrases: &[&str]| phrases.iter().any(|phrase| self.words.contains(phrase));
-        if says(QUOTA) {
+    fn by_content(&self, stands_for: u16) -> Option<Status> {
+        let says = |phrases: &[&str], words: &str| {
+            phrases.iter().any(|phrase| self.codes.contains(phrase) || words.contains(phrase))
+        };
+        // A rate limit may speak of contexts and filters in passing.
+        let words = if stands_for == 429 { "" } else { &self.words };
+        if says(QUOTA, &self.words) {
             Some(Status::QuotaExceeded)
-        } else if says(CONTEXT) {
+        } else if says(CONTEXT, words) {
             Some(Status::ContextLength)
-        } else if says(FILTER) {
+        } else if says(FILTER, words) {
             Some(Status::ContentFiltered)
         } else {
             None
@@ -221,11 +229,11 @@ fn plain_message(body: &str, value: &Value) -> String {
             .find("<title>")
             .and_then(|from| lower[from + 7..].find("</title>").map(|length| &text[from + 7..from + 7 + length]));
         return match title {
-            Some(title) => format!("an HTML page came instead of JSON: {}", excerpt(title.trim(), 200)),
+            Some(title) => format!("an HTML page came instead of JSON: {}", title.trim()),
             None => "an HTML page came instead of JSON".to_owned(),
         };
     }
-    excerpt(text, MESSAGE_MOST)
+    text.to_owned()
 }
 
 #[cfg(test)]
@@ -292,6 +300,29 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_may_speak_of_contexts_in_passing() {
+        let said = |code: &str| {
+            let body = format!(r#"{{"error":{{"code":"{code}","message":"Your context window usage this minute"}}}}"#);
+            understand(429, &body).status
+        };
+        assert_eq!(said("rate_limited"), Status::RateLimited);
+        assert_eq!(said("context_length_exceeded"), Status::ContextLength);
+    }
+
+    #[test]
+    fn inside_an_answer_a_code_is_the_status_and_wraps_nothing() {
+        let inside = |error: &str| {
+            let refusal = understand(0, &format!(r#"{{"error":{{"message":"m"{error}}}}}"#));
+            (refusal.status, refusal.stands_for, refusal.is_final)
+        };
+        assert_eq!(inside(""), (Status::Server, 500, false));
+        assert_eq!(inside(r#","code":400"#), (Status::BadRequest, 400, false));
+        assert_eq!(inside(r#","code":429"#), (Status::RateLimited, 429, false));
+        assert_eq!(inside(r#","code":401"#), (Status::Authentication, 401, true));
+        assert_eq!(inside(r#","details":[{"statusCode":400}]"#), (Status::BadRequest, 400, true));
+    }
+
+    #[test]
     fn what_a_gateway_wraps_stands_for_the_status() {
         let wrapped = |details: &str| {
             understand(
@@ -317,6 +348,5 @@ mod tests {
         for body in ["", " \n", "null"] {
             assert_eq!(understand(500, body).message, "the server gave no reason");
         }
-        assert!(understand(500, &"odd ".repeat(100_000)).message.len() < 3000);
     }
 }

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::provider::helicone;
 use crate::section::Section;
 use crate::status::Status;
-use crate::wire::{NoProxy, Proxy, ProxyError, ProxyRules, Roots, TlsOptions, check_port};
+use crate::wire::{NoProxy, Proxy, ProxyError, Roots, Target, TlsOptions, check_port};
 
 pub use settings::{Limits, Retry, Settings, Timeouts};
 
@@ -36,7 +36,7 @@ pub struct Config {
     /// TLS, PEM read from its files.
     pub tls: TlsOptions,
     /// Which proxy for which host.
-    pub proxy: ProxyRules,
+    pub proxy: Option<Proxy>,
     /// The key of each secret that must never be read anywhere.
     pub secrets: Vec<String>,
     /// How many requests at a time.
@@ -103,9 +103,11 @@ impl Config {
                 None => of_variable("HELIO_API_KEY or HELICONE_API_KEY", why.to_owned()),
             })?;
         }
-        let proxy = proxy_rules(&root, environment)?;
+        let proxy = way_to(&endpoint, &root, environment)?;
         let mut secrets: Vec<String> = api_key.iter().cloned().collect();
-        secrets.extend([&proxy.http, &proxy.https].into_iter().flatten().flat_map(Proxy::secrets));
+        // Also for requests that send others in their place.
+        secrets.extend(settings.headers.values().filter_map(|value| String::from_utf8(value.as_bytes().to_vec()).ok()));
+        secrets.extend(proxy.iter().flat_map(Proxy::secrets));
         let tls = tls_options(&root)?;
         let limits = root.section("limits", settings::LIMITS)?;
         let count = |key, default| -> Result<usize, Failure> {
@@ -219,34 +221,34 @@ fn proxy_mistake(root: &Section<'_>, error: ProxyError) -> Failure {
     Failure { status: if error.is_unsupported { Status::Unsupported } else { failure.status }, ..failure }
 }
 
-fn proxy_rules(root: &Section<'_>, environment: Environment<'_>) -> Result<ProxyRules, Failure> {
-    let list = root.text("no_proxy")?;
-    let except = NoProxy::parse(list.unwrap_or_default());
-    match root.text("proxy")? {
-        None => Ok(ProxyRules::default()),
+/// The proxy through which this is reached, if there is one. Variables of the environment that do not concern it are not
+/// looked at.
+fn way_to(uri: &Uri, root: &Section<'_>, environment: Environment<'_>) -> Result<Option<Proxy>, Failure> {
+    let variable = |names: &[&'static str]| names.iter().find_map(|name| environment(name).map(|value| (*name, value)));
+    let (proxy, list) = (root.text("proxy")?, root.text("no_proxy")?);
+    let is_direct = |list: &str| NoProxy::parse(list).covers(&Target::of(uri));
+    match proxy {
+        None => Ok(None),
         Some("environment") => {
-            let variable = |names: &[&str]| names.iter().find_map(|name| environment(name));
-            let read = |names: &[&str]| {
-                // There, a host alone means an HTTP proxy.
-                let with_scheme = |url: String| if url.contains("://") { url } else { format!("http://{url}") };
-                let proxy = variable(names).map(|url| Proxy::parse(&with_scheme(url))).transpose();
-                proxy.map_err(|error| {
-                    let why = format!("is \"environment\", and the URL in {} {}", names[0], error.why);
-                    proxy_mistake(root, ProxyError { why, ..error })
-                })
-            };
+            let list = list.map(str::to_owned).or_else(|| Some(variable(&["NO_PROXY", "no_proxy"])?.1));
             // HTTP_PROXY in capitals is a request header in CGI programs, and so never read.
-            let http = read(&["http_proxy", "ALL_PROXY", "all_proxy"])?;
-            let https = read(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
-            let except = match list {
-                Some(_) => except,
-                None => NoProxy::parse(&variable(&["NO_PROXY", "no_proxy"]).unwrap_or_default()),
+            let names: &[_] = match uri.scheme_str() {
+                Some("https") => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+                _ => &["http_proxy", "ALL_PROXY", "all_proxy"],
             };
-            Ok(ProxyRules { http, https, except })
+            let Some((name, url)) = variable(names).filter(|_| !list.is_some_and(|list| is_direct(&list))) else {
+                return Ok(None);
+            };
+            // There, a host alone means an HTTP proxy.
+            let url = if url.contains("://") { url } else { format!("http://{url}") };
+            Proxy::parse(&url).map(Some).map_err(|error| {
+                let why = format!("is \"environment\", and the URL in {name} {}", error.why);
+                proxy_mistake(root, ProxyError { why, ..error })
+            })
         }
         Some(url) => {
             let proxy = Proxy::parse(url).map_err(|error| proxy_mistake(root, error))?;
-            Ok(ProxyRules { http: Some(proxy.clone()), https: Some(proxy), except })
+            Ok(Some(proxy).filter(|_| !list.is_some_and(is_direct)))
         }
     }
 }

@@ -64,7 +64,7 @@ impl<'a> Peer<'a> {
 
     fn proxy(proxy: &'a Proxy) -> Self {
         let address = proxy.address();
-        Peer { host: &address.host, name: address.to_string(), key: "proxy", may_know_us: false }
+        Peer { host: &address.host, name: format!("the proxy {address}"), key: "proxy", may_know_us: false }
     }
 }
 
@@ -137,19 +137,16 @@ impl Opener {
 
     fn open(&self, uri: &Uri, slot: &Arc<Slot>) -> Result<Lane, WireError> {
         let secure = uri.scheme_str() == Some("https");
-        let authority = uri.authority();
-        let host = authority.map_or("", |authority| authority.host()).to_owned();
-        let port = authority.and_then(|authority| authority.port_u16()).unwrap_or(if secure { 443 } else { 80 });
-        let target = Target { host, port };
+        let target = Target::of(uri);
         let mut times = Times::default();
-        let result = match self.options.proxy.for_target(&target, secure) {
-            None => self.tcp(&target, slot, &mut times).map(|socket| Lane::new(socket, slot.clone())),
+        let result = match &self.options.proxy {
+            None => self.tcp(&target, "base_url", slot, &mut times).map(|socket| Lane::new(socket, slot.clone())),
             Some(proxy) => self.through(proxy, &target, slot, &mut times),
         };
         let result = result.and_then(|mut lane| {
             if secure {
                 let started = Instant::now();
-                let shaken = self.secure(&mut lane, &Peer::target(slot, &target));
+                let shaken = self.secure(&mut lane, slot, &Peer::target(slot, &target));
                 times.tls = started.elapsed();
                 shaken?;
             }
@@ -160,15 +157,18 @@ impl Opener {
     }
 
     /// TCP to a host by name or address.
-    fn tcp(&self, target: &Target, slot: &Arc<Slot>, times: &mut Times) -> Result<Arc<Socket>, WireError> {
+    /// `key` names it in the config.
+    fn tcp(&self, target: &Target, key: &str, slot: &Arc<Slot>, times: &mut Times) -> Result<Arc<Socket>, WireError> {
         let started = Instant::now();
+        slot.set_stage(format!("the name {} was looked up", target.host));
         let found = self.wait(slot, self.names.addresses(&target.host, target.port, started))?;
         times.dns = started.elapsed();
         let addresses = found.map_err(|error| {
-            let hint = if error.temporary { "the name server may be down" } else { "check the spelling of base_url" };
-            no_address(target, &error, hint)
+            let check = format!("check the spelling of {key}");
+            no_address(target, &error, if error.temporary { "the name server may be down" } else { &check })
         })?;
         let started = Instant::now();
+        slot.set_stage(format!("{target} was asked for a connection"));
         let connected = self.wait(slot, connect_any(addresses))?;
         times.connect = started.elapsed();
         match connected.and_then(blocking) {
@@ -179,7 +179,7 @@ impl Opener {
             }
             Err(error) => {
                 self.names.forget(&target.host, target.port);
-                Err(not_connected(target, &error))
+                Err(not_connected(target, key, &error))
             }
         }
     }
@@ -197,6 +197,7 @@ impl Opener {
             let resolved = left.next();
             let mut lane = self.to_proxy(proxy, slot, times)?;
             let started = Instant::now();
+            slot.set_stage(format!("the proxy {} was asked for a tunnel", proxy.address()));
             let tunnel = proxy.open_tunnel(lane.talk(), target, resolved);
             times.connect += started.elapsed();
             match tunnel {
@@ -219,18 +220,19 @@ impl Opener {
             let retryable = error.status == Status::Connect;
             WireError::new(Status::Proxy, format!("the proxy cannot be used: {}", error.message)).retryable(retryable)
         };
-        let socket = self.tcp(proxy.address(), slot, times).map_err(of_proxy)?;
+        let socket = self.tcp(proxy.address(), "proxy", slot, times).map_err(of_proxy)?;
         let mut lane = Lane::new(socket, slot.clone());
         if proxy.wants_tls() {
             let started = Instant::now();
-            let shaken = self.secure(&mut lane, &Peer::proxy(proxy));
+            let shaken = self.secure(&mut lane, slot, &Peer::proxy(proxy));
             times.connect += started.elapsed();
             shaken.map_err(of_proxy)?;
         }
         Ok(lane)
     }
 
-    fn secure(&self, lane: &mut Lane, peer: &Peer<'_>) -> Result<(), WireError> {
+    fn secure(&self, lane: &mut Lane, slot: &Slot, peer: &Peer<'_>) -> Result<(), WireError> {
+        slot.set_stage(format!("the TLS handshake with {} was under way", peer.name));
         let connection = self.options.tls.connection(peer.host, peer.may_know_us);
         let connection = connection.map_err(|why| WireError::new(Status::Tls, why))?;
         lane.handshake(connection).map_err(|error| match tls::of_io(&error) {
@@ -278,15 +280,15 @@ fn no_address(target: &Target, error: &LookupError, hint: &str) -> WireError {
     WireError::new(Status::Dns, message).retryable(*temporary)
 }
 
-fn not_connected(target: &Target, error: &io::Error) -> WireError {
+fn not_connected(target: &Target, key: &str, error: &io::Error) -> WireError {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
             WireError::new(Status::Internal, format!("the system refused a socket: {error}"))
         }
         _ => {
             let hint = match error.kind() {
-                io::ErrorKind::ConnectionRefused => ": nothing listens there, check host and port of base_url",
-                _ => "",
+                io::ErrorKind::ConnectionRefused => format!(": nothing listens there, check host and port of {key}"),
+                _ => String::new(),
             };
             WireError::new(Status::Connect, format!("no connection to {target} ({error}){hint}")).retryable(true)
         }
@@ -330,7 +332,6 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 mod tests {
     use std::io::{Read, Write};
 
-    use super::super::proxy::ProxyRules;
     use super::*;
 
     #[test]
@@ -378,7 +379,7 @@ mod tests {
         let server = std::thread::spawn(move || serve_socks(listener, asked));
         let options = WireOptions {
             tls: tls::TlsSetup::new(&tls::TlsOptions::default()).unwrap(),
-            proxy: ProxyRules { http: Some(proxy.clone()), ..ProxyRules::default() },
+            proxy: Some(proxy),
             runtime: runtime.handle().clone(),
             max_head_bytes: 1 << 16,
             idle: Default::default(),

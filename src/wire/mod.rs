@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use ureq::http;
 
-pub use proxy::{NoProxy, Proxy, ProxyError, ProxyRules, ProxyScheme, check_port};
+pub use proxy::{NoProxy, Proxy, ProxyError, ProxyScheme, Target, check_port};
 pub use slot::{End, Slot, Times};
 pub use socket::Socket;
 pub use stop::{Deadline, Reason, Stop};
@@ -53,8 +53,8 @@ impl Default for Idle {
 pub struct WireOptions {
     /// TLS, ready to use.
     pub tls: TlsSetup,
-    /// Which proxy for which host.
-    pub proxy: ProxyRules,
+    /// The way to all targets, if it is not direct.
+    pub proxy: Option<Proxy>,
     /// The internal runtime: connecting and look-ups wait on it.
     pub runtime: tokio::runtime::Handle,
     /// The largest response head, in bytes.

@@ -21,6 +21,18 @@ pub struct Target {
     pub port: u16,
 }
 
+impl Target {
+    /// Where a URL leads.
+    pub fn of(uri: &Uri) -> Self {
+        let authority = uri.authority();
+        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        Target {
+            host: authority.map_or("", |authority| authority.host()).to_owned(),
+            port: authority.and_then(|authority| authority.port_u16()).unwrap_or(default_port),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
@@ -161,11 +173,7 @@ impl Proxy {
         }
         request.push_str("\r\n");
         say(&mut stream, request.as_bytes())?;
-        let head = read_head(stream)?;
-        let line = head.lines().next().unwrap_or_default();
-        let status =
-            line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse::<u16>().ok());
-        match status {
+        match read_status(&mut stream)? {
             Some(200..=299) => Ok(()),
             Some(407) => refused("wants a user name and password (407): put the right ones into the proxy's URL"),
             Some(code) => Err(TunnelError {
@@ -275,39 +283,28 @@ fn say(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     stream.flush()
 }
 
-/// A head up to and with its blank line, byte by byte: what follows is already the target's.
-fn read_head(mut stream: impl Read) -> Result<String, TunnelError> {
+/// The status of the answer, if it is one, read up to and with the blank line behind it, byte by byte: what follows is
+/// already the target's. Interim answers are passed over.
+fn read_status(stream: &mut impl Read) -> Result<Option<u16>, TunnelError> {
     let mut head = Vec::new();
     let mut byte = [0u8; 1];
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() == HEAD_MOST {
-            return refused("answered with an endless head");
-        }
+    for _ in 0..HEAD_MOST {
         stream.read_exact(&mut byte)?;
         head.push(byte[0]);
+        if !head.ends_with(b"\n\r\n") && !head.ends_with(b"\n\n") {
+            continue;
+        }
+        let code = head.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
+        let status = code.and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+        if !matches!(status, Some(100..=199)) {
+            return Ok(status);
+        }
+        head.clear();
     }
-    Ok(String::from_utf8_lossy(&head).into_owned())
+    refused("answered with an endless head")
 }
 
-/// Which proxy for which host.
-#[derive(Clone, Default, Debug)]
-pub struct ProxyRules {
-    /// For `http` targets.
-    pub http: Option<Proxy>,
-    /// For `https` targets.
-    pub https: Option<Proxy>,
-    /// Hosts that are reached directly.
-    pub except: NoProxy,
-}
-
-impl ProxyRules {
-    pub(super) fn for_target(&self, target: &Target, secure: bool) -> Option<&Proxy> {
-        let proxy = if secure { self.https.as_ref() } else { self.http.as_ref() };
-        proxy.filter(|_| !self.except.covers(&target.host))
-    }
-}
-
-/// A list like that of `NO_PROXY`: hosts, `.suffix`, `*`.
+/// A list like that of `NO_PROXY`: hosts and all below them, addresses, `.suffix`, `*`, each perhaps with a port.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub struct NoProxy(Vec<String>);
 
@@ -319,14 +316,32 @@ impl NoProxy {
         )
     }
 
-    fn covers(&self, host: &str) -> bool {
-        let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    /// Whether the target is reached directly.
+    pub fn covers(&self, target: &Target) -> bool {
+        let host = bare(&target.host);
+        let is_name = host.parse::<IpAddr>().is_err();
         self.0.iter().any(|entry| {
-            let name = entry.trim_start_matches('.');
+            let (name, port) = split_port(entry);
+            let name = bare(name.strip_prefix("*.").unwrap_or(name).trim_start_matches('.'));
+            // An address has no domain.
+            let is_within = || is_name && host.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.'));
             entry == "*"
-                || host == name
-                || (!name.is_empty() && host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
+                || !name.is_empty() && port.is_none_or(|port| port == target.port) && (host == name || is_within())
         })
+    }
+}
+
+/// A host as it is compared: without brackets and the dot of the root.
+fn bare(host: &str) -> String {
+    host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// An entry like `host:8080` or `[::1]:8080`; an IPv6 address alone has no port.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    let port = entry.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    match port.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+        Some((host, port)) => (host, Some(port)),
+        None => (entry, None),
     }
 }
 
@@ -358,15 +373,34 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_knows_hosts_suffixes_and_the_star() {
-        let list = NoProxy::parse("localhost, .corp.test ,127.0.0.1");
-        for host in ["localhost", "a.corp.test", "corp.test", "127.0.0.1", "LOCALHOST"] {
-            assert!(list.covers(host), "{host}");
+    fn no_proxy_knows_hosts_suffixes_ports_and_the_star() {
+        let at = |host: &str, port| Target { host: host.to_owned(), port };
+        let list =
+            NoProxy::parse("localhost, .corp.test ,127.0.0.1,*.star.test,[::1],fe80::1,dot.test.,port.test:8080");
+        for host in [
+            "localhost",
+            "LOCALHOST",
+            "a.localhost",
+            "localhost.",
+            "a.corp.test",
+            "corp.test",
+            "127.0.0.1",
+            "a.star.test",
+            "[::1]",
+            "[fe80::1]",
+            "dot.test",
+        ] {
+            assert!(list.covers(&at(host, 443)), "{host}");
         }
-        for host in ["notlocalhost", "xcorp.test", "1.127.0.0.1x", "example.org"] {
-            assert!(!list.covers(host), "{host}");
+        for host in ["notlocalhost", "xcorp.test", "1.127.0.0.1x", "example.org", "[::2]", "port.test"] {
+            assert!(!list.covers(&at(host, 443)), "{host}");
         }
-        assert!(NoProxy::parse("*").covers("any"));
-        assert!(!NoProxy::parse("").covers("any"));
+        assert!(list.covers(&at("a.port.test", 8080)));
+        assert!(!NoProxy::parse("0.0.1,.0.0.1").covers(&at("127.0.0.1", 80)), "an address has no domain");
+        assert!(NoProxy::parse("[::1]:80").covers(&at("[::1]", 80)));
+        assert!(NoProxy::parse("*").covers(&at("any", 80)));
+        for nothing in ["", ",", ".", ":80"] {
+            assert!(!NoProxy::parse(nothing).covers(&at("any", 80)), "{nothing:?}");
+        }
     }
 }

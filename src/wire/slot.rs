@@ -49,6 +49,7 @@ pub struct Slot {
 #[derive(Default)]
 struct Facts {
     failure: Option<WireError>,
+    stage: Option<String>,
     times: Times,
     end: Option<End>,
 }
@@ -124,6 +125,11 @@ impl Slot {
         self.facts().times
     }
 
+    /// What is being done, or was when it was stopped, on the way to a connection.
+    pub fn stage(&self) -> Option<String> {
+        self.facts().stage.clone()
+    }
+
     /// How the connection ended, if it did.
     pub fn end(&self) -> Option<End> {
         self.facts().end
@@ -171,6 +177,10 @@ impl Slot {
     /// Whether no connection will do that was opened earlier.
     pub(super) fn wants_fresh(&self) -> bool {
         self.wants_fresh.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stage(&self, stage: String) {
+        self.facts().stage = Some(stage);
     }
 
     pub(super) fn connecting(&self) {

@@ -44,9 +44,11 @@ pub enum Reason {
     Deadline(Deadline),
     /// The answer is complete; what might still follow was waited for long enough.
     Settled,
+    /// A refusal was given; the rest of its words was waited for long enough.
+    Enough,
 }
 
-const REASONS: [Reason; 7] = [
+const REASONS: [Reason; 8] = [
     Reason::Cancelled,
     Reason::ShutDown,
     Reason::Deadline(Deadline::Connect),
@@ -54,12 +56,14 @@ const REASONS: [Reason; 7] = [
     Reason::Deadline(Deadline::Idle),
     Reason::Deadline(Deadline::Total),
     Reason::Settled,
+    Reason::Enough,
 ];
 
-const CONNECT: u8 = 3; // one more than its place in REASONS
+/// One more than their places in REASONS: the end of an attempt, not of the call.
+const PASSING: [u8; 2] = [3, 8];
 
-/// The brake of one call. The first reason wins, but for one: a connection that did not come in time may be tried
-/// again, so that reason can be taken back, and gives way to every other.
+/// The brake of one call. The first reason wins, but for two: a connection that did not come in time, and a refusal that
+/// did not end, may be tried again, so these reasons can be taken back, and give way to every other.
 #[derive(Default)]
 pub struct Stop {
     reason: AtomicU8, // 0: none; else one more than the place in REASONS
@@ -71,7 +75,7 @@ impl Stop {
     /// Stop the call, unless it is stopped already. Never blocks.
     pub fn pull(&self, reason: Reason) {
         let place = REASONS.iter().position(|known| *known == reason).unwrap_or(0) as u8 + 1;
-        let wins = |old: u8| (old == 0 || (old == CONNECT && place != CONNECT)).then_some(place);
+        let wins = |old: u8| (old == 0 || (PASSING.contains(&old) && !PASSING.contains(&place))).then_some(place);
         if self.reason.fetch_update(Ordering::SeqCst, Ordering::SeqCst, wins).is_err() {
             return;
         }
@@ -83,10 +87,10 @@ impl Stop {
         }
     }
 
-    /// Another attempt is made to connect. `false`: the call was stopped for another reason meanwhile.
-    pub fn take_back_connect(&self) -> bool {
-        let result = self.reason.compare_exchange(CONNECT, 0, Ordering::SeqCst, Ordering::SeqCst);
-        result.is_ok() || result == Err(0)
+    /// Another attempt is made. `false`: the call was stopped for another reason meanwhile.
+    pub fn take_back(&self) -> bool {
+        let passes = |old: u8| (old == 0 || PASSING.contains(&old)).then_some(0);
+        self.reason.fetch_update(Ordering::SeqCst, Ordering::SeqCst, passes).is_ok()
     }
 
     /// Why the call was stopped, if it was.
@@ -138,6 +142,7 @@ mod tests {
     fn the_first_reason_wins() {
         let stop = Stop::default();
         assert_eq!(stop.reason(), None);
+        assert_eq!(PASSING.map(|place| REASONS[usize::from(place) - 1]), [REASONS[2], Reason::Enough]);
         for reason in REASONS {
             stop.pull(reason);
             assert_eq!(stop.reason(), Some(Reason::Cancelled));
@@ -149,18 +154,24 @@ mod tests {
     }
 
     #[test]
-    fn only_the_connect_deadline_can_be_taken_back_and_it_hides_no_cancel() {
-        let connect = Reason::Deadline(Deadline::Connect);
-        let stop = Stop::default();
-        stop.pull(connect);
-        assert_eq!(stop.reason(), Some(connect));
-        assert!(stop.take_back_connect());
-        assert_eq!(stop.reason(), None);
-        stop.pull(connect);
-        stop.pull(Reason::Cancelled);
-        stop.pull(connect);
-        assert!(!stop.take_back_connect());
-        assert_eq!(stop.reason(), Some(Reason::Cancelled));
+    fn only_the_end_of_an_attempt_can_be_taken_back_and_it_hides_no_cancel() {
+        for passing in [Reason::Deadline(Deadline::Connect), Reason::Enough] {
+            let stop = Stop::default();
+            stop.pull(passing);
+            assert_eq!(stop.reason(), Some(passing));
+            assert!(stop.take_back());
+            assert_eq!(stop.reason(), None);
+            stop.pull(passing);
+            stop.pull(Reason::Cancelled);
+            stop.pull(passing);
+            assert!(!stop.take_back());
+            assert_eq!(stop.reason(), Some(Reason::Cancelled));
+        }
+        for other in REASONS.into_iter().filter(|reason| ![REASONS[2], REASONS[7]].contains(reason)) {
+            let stop = Stop::default();
+            stop.pull(other);
+            assert!(!stop.take_back(), "{other:?}");
+        }
     }
 
     #[tokio::test]

@@ -62,7 +62,7 @@ fn tls_pair() -> (Arc<ServerConfig>, TlsSetup) {
 fn wire(runtime: &tokio::runtime::Runtime, tls: TlsSetup, idle: Idle) -> Wire {
     Wire::new(WireOptions {
         tls,
-        proxy: ProxyRules::default(),
+        proxy: None,
         runtime: runtime.handle().clone(),
         max_head_bytes: 1 << 16,
         idle,

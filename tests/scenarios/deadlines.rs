@@ -32,6 +32,9 @@ pub const PAUSE: Duration = Duration::from_millis(1);
 pub fn timed_out(outcome: &Outcome, which: &str, seconds: u32) {
     let error = outcome.fails(HELIO_ERR_TIMEOUT);
     assert_eq!(error.code(), which, "{error:#?}");
+    if which == "connect" {
+        error.says(&["while"]); // it says what it was waiting for
+    }
     error.says(&[which, &format!("within {seconds}000 ms"), "had passed"]);
     let report = error.report();
     assert_eq!((&report["timeout"], &report["timeout_ms"]), (&json!(which), &json!(seconds * 1000)));

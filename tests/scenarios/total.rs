@@ -31,10 +31,6 @@ fn the_total_ends_a_call_in_every_phase() {
         conn.stream_head();
         conn.body_until_left(": ping\n\n", PAUSE);
     });
-    ends("total", TOTAL_S, ASK, |conn| {
-        conn.head(400, &[], Framing::Chunked);
-        conn.body_until_left("never ends", PAUSE);
-    });
 }
 
 #[test]

@@ -50,7 +50,12 @@ impl Gate {
     }
 
     pub fn is_open(&self) -> bool {
-        *lock(&self.opened) > 0
+        self.count() > 0
+    }
+
+    /// How often it was opened.
+    pub fn count(&self) -> usize {
+        *lock(&self.opened)
     }
 }
 
