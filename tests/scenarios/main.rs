@@ -23,6 +23,7 @@ mod errors;
 mod faults;
 mod figures;
 mod forms;
+mod halves;
 mod inputs;
 mod polling;
 mod process;
