@@ -33,6 +33,7 @@ mod report;
 mod requests;
 mod retries;
 mod rig;
+mod secrets;
 mod signals;
 mod storm;
 mod streams;
