@@ -25,6 +25,7 @@ mod figures;
 mod forms;
 mod halves;
 mod inputs;
+mod logging;
 mod polling;
 mod process;
 mod proxies;
