@@ -97,7 +97,8 @@ typedef struct helio_error helio_error;
 
 /**
  * Takes a log line. May be called on any thread and inside any call, concurrently; returns soon and calls nothing
- * of helio but helio_wakeup. docs/threads.md. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.
+ * of helio but helio_wakeup. docs/logging.md, docs/threads.md. `target` ends in NUL; `message` has `message_len` bytes
+ * and a NUL behind them.
  */
 typedef void (*helio_log_fn)(int32_t level,
                              const char *target,
@@ -143,7 +144,7 @@ typedef struct helio_client_options {
    */
   void *log_user_data;
   /**
-   * HELIO_LOG_ERROR to HELIO_LOG_TRACE; 0: HELIO_LOG_WARN.
+   * HELIO_LOG_ERROR to HELIO_LOG_TRACE; 0: HELIO_LOG_WARN. What each level holds: docs/logging.md.
    */
   int32_t log_level;
   /**

@@ -56,9 +56,14 @@ impl Log {
         self.secrets().mask(text)
     }
 
+    /// The text without any secret of this client or of these.
+    pub fn mask_with(&self, others: &Secrets, text: String) -> String {
+        self.secrets().mask_with(others, text)
+    }
+
     /// The same for a text that was cut off.
-    pub fn mask_cut(&self, text: String) -> String {
-        self.secrets().mask_cut(text)
+    pub fn mask_cut_with(&self, others: &Secrets, text: String) -> String {
+        self.secrets().mask_cut_with(others, text)
     }
 
     fn secrets(&self) -> RwLockReadGuard<'_, Secrets> {

@@ -4,6 +4,9 @@
 //! URLs, in pages. So a secret is looked for character by character, each in any of its forms. What cannot be told from
 //! chance is left: words of less than four characters.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 const MASK: &str = "***";
 /// Words shorter than this are not masked: they would blot out ordinary text and are no secret worth the name.
 const SHORTEST: usize = 4;
@@ -27,31 +30,60 @@ enum Found {
 }
 
 impl Secrets {
-    /// Remember a secret; of a header value like `Bearer abc` also the part behind the scheme.
+    /// Remember a secret; of a header value like `Bearer abc` also the part behind the scheme, and the password in one
+    /// like `Basic dTpw`.
     pub fn add(&mut self, value: &str) {
         let value = value.trim();
-        for word in [Some(value), value.split_once(' ').map(|(_, rest)| rest.trim())].into_iter().flatten() {
-            if word.len() >= SHORTEST && !self.words.iter().any(|known| known == word) {
-                self.words.push(word.to_owned());
+        self.add_word(value);
+        if let Some((scheme, rest)) = value.split_once(' ') {
+            self.add_word(rest.trim());
+            let decoded = STANDARD.decode(rest.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"));
+            if let Some(login) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
+                self.add_word(login.split_once(':').map_or(login.as_str(), |(_, password)| password));
             }
         }
-        self.words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    }
+
+    /// Remember each cookie of several.
+    pub fn add_cookies(&mut self, value: &str) {
+        for cookie in value.split(';') {
+            self.add_word(cookie.split_once('=').map_or(cookie, |(_, value)| value).trim());
+        }
+    }
+
+    fn add_word(&mut self, word: &str) {
+        if word.len() >= SHORTEST && !self.words.iter().any(|known| known == word) {
+            self.words.push(word.to_owned());
+            self.words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        }
     }
 
     /// The text without any secret in it.
     pub fn mask(&self, text: String) -> String {
-        self.words.iter().fold(text, |text, word| masked(text, word))
+        self.mask_with(&Secrets::default(), text)
+    }
+
+    /// The text without any secret of both in it.
+    pub fn mask_with(&self, others: &Secrets, text: String) -> String {
+        self.with(others).into_iter().fold(text, masked)
     }
 
     /// The same for a text that was cut off, perhaps within a secret: the beginning of one at its end goes, too.
-    pub fn mask_cut(&self, text: String) -> String {
-        let mut text = self.mask(text);
-        let cuts = self.words.iter().filter_map(|word| beginning_at_end(&text, word)).min();
+    pub fn mask_cut_with(&self, others: &Secrets, text: String) -> String {
+        let mut text = self.mask_with(others, text);
+        let cuts = self.with(others).into_iter().filter_map(|word| beginning_at_end(&text, word)).min();
         if let Some(at) = cuts {
             text.truncate(at);
             text.push_str(MASK);
         }
         text
+    }
+
+    /// All words of both, longest first.
+    fn with<'a>(&'a self, others: &'a Secrets) -> Vec<&'a str> {
+        let mut words: Vec<_> = self.words.iter().chain(&others.words).map(String::as_str).collect();
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        words
     }
 }
 
@@ -63,9 +95,6 @@ impl std::fmt::Debug for Secrets {
 
 fn masked(text: String, word: &str) -> String {
     let bytes = text.as_bytes();
-    if memchr::memchr3(b'\\', b'%', b'&', bytes).is_none() && memchr::memmem::find(bytes, word.as_bytes()).is_none() {
-        return text;
-    }
     let (mut out, mut kept, mut at) = (String::new(), 0, 0);
     while let Some(found) = next_start(&bytes[at..], word) {
         at += found;
@@ -88,8 +117,8 @@ fn masked(text: String, word: &str) -> String {
 
 /// Where the word may begin.
 fn next_start(bytes: &[u8], word: &str) -> Option<usize> {
-    let first = word.as_bytes()[0];
-    bytes.iter().position(|byte| *byte == first || matches!(byte, b'\\' | b'%' | b'&'))
+    let first = word.as_bytes()[0].to_ascii_lowercase();
+    bytes.iter().position(|byte| byte.to_ascii_lowercase() == first || matches!(byte, b'\\' | b'%' | b'&'))
 }
 
 /// Where a beginning of the word stands at the end of the text.
@@ -108,7 +137,8 @@ fn look(text: &str, word: &str) -> Found {
         if rest.is_empty() {
             return Found::Cut(count);
         }
-        let plain = rest.starts_with(wanted).then_some(wanted.len_utf8());
+        // Names of fields are small letters, and what is written into them.
+        let plain = rest.starts_with(|found: char| found.eq_ignore_ascii_case(&wanted)).then_some(wanted.len_utf8());
         let packed = packed_form(rest, wanted);
         if let (Some(_), Some(packed)) = (plain, packed) {
             // An `&amp;` may be one character or five.
@@ -223,6 +253,24 @@ mod tests {
         assert_eq!(secrets.mask("got Bearer sk-123456 and sk-123456".into()), "got *** and ***");
         assert_eq!(secrets.mask("kk".into()), "kk", "too short");
         assert_eq!(secrets.mask("sk-12345, sk-sk-123456!".into()), "sk-12345, sk-***!");
+        assert_eq!(secrets.mask("SK-123456".into()), "***");
+    }
+
+    #[test]
+    fn a_secret_within_another_does_not_spoil_it() {
+        let (one, other) = (secrets(&["test"]), secrets(&["sk-test-1234"]));
+        for mask in
+            [one.mask_with(&other, "sk-test-1234 test".into()), other.mask_with(&one, "sk-test-1234 test".into())]
+        {
+            assert_eq!(mask, "*** ***");
+        }
+    }
+
+    #[test]
+    fn cookies_and_passwords_are_secrets_alone() {
+        let mut secrets = secrets(&["Basic dXNlcjpodW50ZXIy"]);
+        secrets.add_cookies("session=9c0d11aa; theme=dark; lonely");
+        assert_eq!(secrets.mask("hunter2 9c0d11aa dark lonely user".into()), "*** *** *** *** user");
     }
 
     #[test]
@@ -255,7 +303,7 @@ mod tests {
             ("key: sk-", "key: sk-"),
             ("key: sk-helio is cut", "key: sk-helio is cut"),
         ] {
-            assert_eq!(secrets.mask_cut(text.into()), cut);
+            assert_eq!(secrets.mask_cut_with(&Secrets::default(), text.into()), cut);
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::text::{excerpt, nearest};
 
 /// A text as a header value; no value can end its line and begin another header.
 pub fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
-    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "holds a line break or another control character")
+    let value = HeaderValue::from_bytes(text.as_bytes());
+    let mut value = value.map_err(|_| "holds a line break or another control character")?;
+    value.set_sensitive(true); // for Debug
+    Ok(value)
 }
 
 /// One object of the config, and where it lies.
@@ -116,7 +119,8 @@ impl<'a> Section<'a> {
         let found = match found {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
-            Value::Number(number) => excerpt(&number.to_string(), 40),
+            Value::Number(number) if expected.contains("number") => excerpt(&number.to_string(), 40),
+            Value::Number(_) => "a number".to_owned(),
             Value::String(_) => "another string".to_owned(),
             Value::Array(_) => "an array".to_owned(),
             Value::Object(_) => "an object".to_owned(),

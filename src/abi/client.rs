@@ -32,7 +32,8 @@ pub struct helio_client {
 /// helio_wakeup, and has nothing run in place that does. docs/delivery.md, docs/threads.md.
 pub type helio_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 /// Takes a log line. May be called on any thread and inside any call, concurrently; returns soon and calls nothing
-/// of helio but helio_wakeup. docs/threads.md. `target` ends in NUL; `message` has `message_len` bytes and a NUL behind them.
+/// of helio but helio_wakeup. docs/logging.md, docs/threads.md. `target` ends in NUL; `message` has `message_len` bytes
+/// and a NUL behind them.
 pub type helio_log_fn = Option<
     unsafe extern "C" fn(
         level: i32,
@@ -59,7 +60,7 @@ pub struct helio_client_options {
     pub log_fn: helio_log_fn,
     /// Given to log_fn.
     pub log_user_data: *mut c_void,
-    /// HELIO_LOG_ERROR to HELIO_LOG_TRACE; 0: HELIO_LOG_WARN.
+    /// HELIO_LOG_ERROR to HELIO_LOG_TRACE; 0: HELIO_LOG_WARN. What each level holds: docs/logging.md.
     pub log_level: i32,
     /// 0.
     pub reserved0: u32,

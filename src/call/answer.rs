@@ -259,7 +259,7 @@ impl Call<'_> {
     fn response(&self) -> ZString {
         let mut data = String::with_capacity(RESPONSE_MOSTLY);
         data.push_str(&format!("{{\"status\":{},\"headers\":", self.http_status));
-        write_headers(&mut data, &self.report.headers, |_, value| Some(value));
+        write_headers(&mut data, &self.report.headers, |name, value| Some((name.into(), value)));
         data.push('}');
         ZString::of(&data)
     }
@@ -269,7 +269,7 @@ impl Call<'_> {
     pub fn settle_down(&mut self) {
         let wish = retry::Wish::read(&self.report.headers, self.job.deadlines.clock().time_of_day());
         self.kept = Some(Kept { response: self.response(), wish });
-        self.report.close_headers(|text| self.around.log.mask(self.job.settings.secrets.mask(text)));
+        self.report.close_headers(|text| self.around.log.mask_with(&self.job.settings.secrets, text));
     }
 
     /// How it ended: the first row of the contract's table that fits.
@@ -347,7 +347,8 @@ impl Call<'_> {
             .report
             .headers
             .get(CONTENT_ENCODING)
-            .map(|coding| format!(" (its Content-Encoding {coding:?} is not one that helio reads)"))
+            .map(|coding| String::from_utf8_lossy(coding.as_bytes()))
+            .map(|coding| format!(" (its Content-Encoding {coding} is not one that helio reads)"))
             .unwrap_or_default();
         let message = format!("{} sent an answer that is no chat completion: {why}{packed}: {bytes}", slot.peer());
         let failure =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::http::header::LOCATION;
 
 use super::reading::{Ended, READ_FIRST, Reading};
-use super::{Call, Failed, Level, Outcome, Phase, TARGET, retry};
+use super::{Call, Failed, Level, Outcome, Phase, retry};
 use crate::chat::body::Final;
 use crate::chat::refusal;
 use crate::failure::Failure;
@@ -51,7 +51,7 @@ impl Call<'_> {
             opened => return opened,
         }
         self.report.attempts.truncate(before);
-        self.around.log.write(Level::Debug, TARGET, || {
+        self.log(Level::Debug, || {
             format!("request {}: the idle connection was dead, sent again on a new one", self.job.id)
         });
         self.attempt(true)
@@ -82,7 +82,7 @@ impl Call<'_> {
             max_head_bytes: self.job.settings.limits.max_head_bytes,
             fresh,
         };
-        self.around.log.write(Level::Debug, TARGET, || {
+        self.log(Level::Debug, || {
             format!("request {}: POST {}, {} bytes", self.job.id, self.report.endpoint, self.job.body.len())
         });
         let answer = self.around.wire.send(outgoing, &slot);
@@ -209,7 +209,7 @@ fn is_the_hosts(status: Status) -> bool {
 
 /// A URL without what stands before the `@` of its host.
 fn without_user_info(url: &str) -> String {
-    let start = url.find("://").map_or(0, |at| at + 3);
+    let start = url.find("//").map_or(0, |at| at + 2);
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     match url[start..end].rfind('@') {
         Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),

@@ -124,6 +124,10 @@ impl<'a> Call<'a> {
         }
     }
 
+    fn log(&self, level: Level, message: impl FnOnce() -> String) {
+        self.around.log.write(level, TARGET, || self.mask(message()));
+    }
+
     fn now(&self) -> Instant {
         self.job.deadlines.now()
     }
@@ -219,9 +223,7 @@ impl<'a> Call<'a> {
         if let Some(last) = self.report.attempts.last_mut() {
             last.wait_ms = Some(wait_ms);
             let status = last.status;
-            self.around.log.write(Level::Info, TARGET, || {
-                format!("request {}: {status}, next attempt in {wait_ms} ms", self.job.id)
-            });
+            self.log(Level::Info, || format!("request {}: {status}, next attempt in {wait_ms} ms", self.job.id));
         }
         self.job.deadlines.rest();
         if !self.job.stop.take_back() {
@@ -265,9 +267,7 @@ impl<'a> Call<'a> {
             None => (None, Words::default()),
         };
         let total = self.elapsed();
-        self.around.log.write(Level::Debug, TARGET, || {
-            format!("request {}: {status} after {} ms", self.job.id, total.as_millis())
-        });
+        self.log(Level::Debug, || format!("request {}: {status} after {} ms", self.job.id, total.as_millis()));
         let is_seen = self.completer.outlet().is_seen() || failure.is_some();
         let timeout = match (status, self.job.stop.reason()) {
             (Status::Timeout, Some(Reason::Deadline(deadline))) => Some((deadline, self.limit(deadline))),
@@ -289,12 +289,12 @@ impl<'a> Call<'a> {
 
     /// The text without any secret of the client or of this request.
     fn mask(&self, text: String) -> String {
-        self.around.log.mask(self.job.settings.secrets.mask(text))
+        self.around.log.mask_with(&self.job.settings.secrets, text)
     }
 
     /// The same for a text that was cut off.
     fn mask_cut(&self, text: String) -> String {
-        self.around.log.mask_cut(self.job.settings.secrets.mask_cut(text))
+        self.around.log.mask_cut_with(&self.job.settings.secrets, text)
     }
 
     /// The failure of a call that was stopped.

@@ -1,5 +1,6 @@
 //! The evidence of one request: what was tried, how long it took, what the server said of itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +75,9 @@ impl Told {
     fn of(headers: &HeaderMap, mask: impl Fn(String) -> String) -> Self {
         let (mut request_id, mut told) = (String::new(), String::new());
         write_or_null(&mut request_id, provider::request_id(headers).map(|id| mask(id.to_owned())).as_deref());
-        write_headers(&mut told, headers, |name, value| provider::is_reported(name).then(|| mask(value)));
+        write_headers(&mut told, headers, |name, value| {
+            provider::is_reported(name).then(|| (mask(name.to_owned()).into(), mask(value)))
+        });
         Told { request_id: request_id.into(), headers: told.into() }
     }
 }
@@ -106,7 +109,7 @@ impl Report {
         write_or_null(&mut out, self.client_request_id.as_deref());
         write_member(&mut out, "server_request_id", &told.request_id);
         write_key(&mut out, "attempts");
-        self.write_attempts(&mut out);
+        self.write_attempts(&mut out, &mask(self.endpoint.to_string()));
         write_key(&mut out, "us");
         self.write_times(&mut out, total);
         write_member(&mut out, "bytes_sent", &self.bytes_sent.to_string());
@@ -121,14 +124,14 @@ impl Report {
         out
     }
 
-    fn write_attempts(&self, out: &mut String) {
+    fn write_attempts(&self, out: &mut String, endpoint: &str) {
         out.push('[');
         for (place, attempt) in self.attempts.iter().enumerate() {
             if place > 0 {
                 out.push(',');
             }
             out.push_str("{\"endpoint\":");
-            write_text(out, &self.endpoint);
+            write_text(out, endpoint);
             write_member(out, "http_status", &attempt.http_status.to_string());
             write_key(out, "status");
             write_text(out, attempt.status.name());
@@ -172,19 +175,23 @@ fn write_or_null(out: &mut String, text: Option<&str>) {
     }
 }
 
-/// Append headers as an object; several of one name are joined by commas. `keep` chooses and may change values.
-pub fn write_headers(out: &mut String, headers: &HeaderMap, keep: impl Fn(&str, String) -> Option<String>) {
+/// Append headers as an object; several of one name are joined by commas. `keep` chooses and may change them.
+pub fn write_headers<'a>(
+    out: &mut String,
+    headers: &'a HeaderMap,
+    keep: impl Fn(&'a str, String) -> Option<(Cow<'a, str>, String)>,
+) {
     out.push('{');
     let mut first = true;
     for name in headers.keys() {
         let values: Vec<_> =
             headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        let Some(value) = keep(name.as_str(), values.join(", ")) else { continue };
+        let Some((name, value)) = keep(name.as_str(), values.join(", ")) else { continue };
         if !first {
             out.push(',');
         }
         first = false;
-        write_text(out, name.as_str());
+        write_text(out, &name);
         out.push_str(":\"");
         write_inner(out, &value);
         out.push('"');

@@ -114,7 +114,8 @@ impl Client {
         let config = Config::read(config, &environment)?;
         let tls = TlsSetup::new(&config.tls)
             .map_err(|failure| Failure::argument(format!("config key \"tls.{}\" {}", failure.key, failure.why)))?;
-        let mut secrets = Secrets::default();
+        // Of headers, also for requests that send others in their place.
+        let mut secrets = config.settings.secrets.clone();
         config.secrets.iter().for_each(|secret| secrets.add(secret));
         let secrets = Arc::new(RwLock::new(secrets));
         let client = Client {

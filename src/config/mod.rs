@@ -103,11 +103,8 @@ impl Config {
                 None => of_variable("HELIO_API_KEY or HELICONE_API_KEY", why.to_owned()),
             })?;
         }
-        let proxy = way_to(&endpoint, &root, environment)?;
         let mut secrets: Vec<String> = api_key.iter().cloned().collect();
-        // Also for requests that send others in their place.
-        secrets.extend(settings.headers.values().filter_map(|value| String::from_utf8(value.as_bytes().to_vec()).ok()));
-        secrets.extend(proxy.iter().flat_map(Proxy::secrets));
+        let proxy = way_to(&endpoint, &root, environment, &mut secrets)?;
         let tls = tls_options(&root)?;
         let limits = root.section("limits", settings::LIMITS)?;
         let count = |key, default| -> Result<usize, Failure> {
@@ -221,36 +218,47 @@ fn proxy_mistake(root: &Section<'_>, error: ProxyError) -> Failure {
     Failure { status: if error.is_unsupported { Status::Unsupported } else { failure.status }, ..failure }
 }
 
-/// The proxy through which this is reached, if there is one. Variables of the environment that do not concern it are not
-/// looked at.
-fn way_to(uri: &Uri, root: &Section<'_>, environment: Environment<'_>) -> Result<Option<Proxy>, Failure> {
+/// The proxy through which this is reached, if there is one. What variables of the environment say of other targets may
+/// be wrong; what is secret in them and in `proxy` stays so, whether it is used or not.
+fn way_to(
+    uri: &Uri,
+    root: &Section<'_>,
+    environment: Environment<'_>,
+    secrets: &mut Vec<String>,
+) -> Result<Option<Proxy>, Failure> {
     let variable = |names: &[&'static str]| names.iter().find_map(|name| environment(name).map(|value| (*name, value)));
     let (proxy, list) = (root.text("proxy")?, root.text("no_proxy")?);
-    let is_direct = |list: &str| NoProxy::parse(list).covers(&Target::of(uri));
-    match proxy {
-        None => Ok(None),
+    let mut list = list.map(str::to_owned);
+    let found = match proxy {
+        None => return Ok(None),
         Some("environment") => {
-            let list = list.map(str::to_owned).or_else(|| Some(variable(&["NO_PROXY", "no_proxy"])?.1));
+            list = list.or_else(|| Some(variable(&["NO_PROXY", "no_proxy"])?.1));
             // HTTP_PROXY in capitals is a request header in CGI programs, and so never read.
-            let names: &[_] = match uri.scheme_str() {
-                Some("https") => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-                _ => &["http_proxy", "ALL_PROXY", "all_proxy"],
-            };
-            let Some((name, url)) = variable(names).filter(|_| !list.is_some_and(|list| is_direct(&list))) else {
-                return Ok(None);
-            };
+            let names: [&[_]; 2] =
+                [&["http_proxy", "ALL_PROXY", "all_proxy"], &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]];
             // There, a host alone means an HTTP proxy.
-            let url = if url.contains("://") { url } else { format!("http://{url}") };
-            Proxy::parse(&url).map(Some).map_err(|error| {
-                let why = format!("is \"environment\", and the URL in {name} {}", error.why);
-                proxy_mistake(root, ProxyError { why, ..error })
-            })
+            let with_scheme = |url: String| if url.contains("://") { url } else { format!("http://{url}") };
+            let [http, https] = names.map(|names| {
+                let (name, url) = variable(names)?;
+                Some(Proxy::parse(&with_scheme(url)).map_err(|error| {
+                    let why = format!("is \"environment\", and the URL in {name} {}", error.why);
+                    ProxyError { why, ..error }
+                }))
+            });
+            for proxy in [&http, &https].into_iter().flatten().flatten() {
+                secrets.extend(proxy.secrets());
+            }
+            if uri.scheme_str() == Some("https") { https } else { http }
         }
         Some(url) => {
+            // Wrong it is, whether it is used or not.
             let proxy = Proxy::parse(url).map_err(|error| proxy_mistake(root, error))?;
-            Ok(Some(proxy).filter(|_| !list.is_some_and(is_direct)))
+            secrets.extend(proxy.secrets());
+            Some(Ok(proxy))
         }
-    }
+    };
+    let is_direct = list.is_some_and(|list| NoProxy::parse(&list).covers(&Target::of(uri)));
+    found.filter(|_| !is_direct).transpose().map_err(|error| proxy_mistake(root, error))
 }
 
 fn tls_options(root: &Section<'_>) -> Result<TlsOptions, Failure> {
@@ -264,8 +272,11 @@ fn tls_options(root: &Section<'_>) -> Result<TlsOptions, Failure> {
                 tls.mistake(key, "holds PEM text, but names a file: give the text to the key that ends in _pem")
             );
         }
-        let pem = std::fs::read(path)
-            .map_err(|error| tls.mistake(key, format!("names a file that cannot be read: {path:?} ({error})")))?;
+        let pem = std::fs::read(path).map_err(|error| {
+            // It may be no name but the key itself.
+            let name = if key == "client_key_file" { String::new() } else { format!(": {path:?}") };
+            tls.mistake(key, format!("names a file that cannot be read{name} ({error})"))
+        })?;
         Ok(Some((key, pem)))
     };
     let text = |key: &'static str| -> Result<Option<(&'static str, Vec<u8>)>, Failure> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use ureq::http::header::COOKIE;
 use ureq::http::{HeaderMap, HeaderName};
 
 use crate::deliver::QueueLimits;
@@ -90,10 +91,13 @@ impl Settings {
         let request_id = helicone::request_id(&section, for_request)?;
         let headers = headers(root)?;
         let mut secrets = Secrets::default();
-        headers
-            .values()
-            .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
-            .for_each(|value| secrets.add(value));
+        for (name, value) in &headers {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            secrets.add(&value);
+            if name == COOKIE {
+                secrets.add_cookies(&value);
+            }
+        }
         helicone::secrets(&section, |value| secrets.add(value));
         Ok(Settings {
             headers,

@@ -93,7 +93,11 @@ pub(super) struct TunnelError {
 
 impl From<io::Error> for TunnelError {
     fn from(error: io::Error) -> Self {
-        let why = format!("broke the connection off ({error})");
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "closed the connection instead of answering: is it another kind of proxy?",
+            _ => &format!("broke the connection off ({error})"),
+        };
+        let why = why.to_owned();
         TunnelError { why, retryable: false, is_of_the_address: false }
     }
 }
@@ -175,7 +179,10 @@ impl Proxy {
         say(&mut stream, request.as_bytes())?;
         match read_status(&mut stream)? {
             Some(200..=299) => Ok(()),
-            Some(407) => refused("wants a user name and password (407): put the right ones into the proxy's URL"),
+            // Some answer 401 to a wrong password.
+            Some(code @ (401 | 407)) => refused(format!(
+                "wants another user name and password ({code}): put the right ones into the proxy's URL"
+            )),
             Some(code) => Err(TunnelError {
                 why: format!("refused the tunnel to {target} with status {code}"),
                 retryable: (502..=504).contains(&code),

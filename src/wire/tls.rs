@@ -120,7 +120,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     match found {
         Ok(list) if !list.is_empty() => Ok(list),
         Ok(_) => Err("holds no certificate in PEM".to_owned()),
-        Err(error) => Err(format!("is no PEM: {error:?}")),
+        Err(_) => Err("is no PEM: a certificate stands in lines of its own between -----BEGIN CERTIFICATE----- and \
+             -----END CERTIFICATE-----"
+            .to_owned()),
     }
 }
 
@@ -148,6 +150,10 @@ pub(super) fn explain(host: &str, key: &str, error: &rustls::Error) -> String {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("the certificate of {host} is not valid yet: check this machine's clock")
             }
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => format!(
+                "the certificate of {host} is an authority's own and cannot be a server's: the server needs one with \
+                 CA:FALSE in its basic constraints"
+            ),
             other => format!("the certificate of {host} cannot be accepted: {other:?}"),
         },
         rustls::Error::InvalidMessage(_) => {

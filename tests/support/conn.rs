@@ -242,6 +242,17 @@ impl Conn {
         self.socket().wait_until_read();
     }
 
+    /// The same where the client has to, however long a busy machine takes over it.
+    pub fn must_be_read(&mut self) {
+        let end = Instant::now() + BOUND;
+        while {
+            self.wait_until_read();
+            std::mem::take(&mut self.socket().unread)
+        } {
+            assert!(self.stopping() || Instant::now() < end, "the client did not read on for {BOUND:?}");
+        }
+    }
+
     /// Sends a head with this framing; what follows is sent by [`Conn::body`] and [`Conn::end`].
     pub fn head(&mut self, status: u16, headers: &[(&str, &str)], framing: Framing) {
         self.framing = Some(framing);

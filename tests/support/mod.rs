@@ -13,6 +13,7 @@ pub mod copied;
 pub mod delivery;
 pub mod outcome;
 pub mod request;
+pub mod secrets;
 pub mod server;
 pub mod socket;
 pub mod sync;

@@ -50,12 +50,7 @@ impl Gate {
     }
 
     pub fn is_open(&self) -> bool {
-        self.count() > 0
-    }
-
-    /// How often it was opened.
-    pub fn count(&self) -> usize {
-        *lock(&self.opened)
+        *lock(&self.opened) > 0
     }
 }
 
