@@ -36,5 +36,6 @@ mod signals;
 mod storm;
 mod streams;
 mod submit;
+mod table;
 mod tls;
 mod tools;
