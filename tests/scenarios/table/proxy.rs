@@ -10,16 +10,16 @@ use crate::support::conn::Conn;
 faults!(
     "The proxy",
     "An HTTP proxy is asked for a tunnel with CONNECT. Until it grants one, every fault is the proxy's.",
-    not_there = nobody("nothing listens on the proxy's port", || Nobody::closed().as_proxy("http"))
+    not_there = nobody("nothing listens on the proxy's port", || Nobody::closed().into_proxy("http"))
         .fails(HELIO_ERR_PROXY, 0)
         .says(&["proxy"])
         .tried_again(Again::InVain),
     unknown = nobody("the proxy's name has no address", || {
-        Nobody::named(&("a".repeat(64) + ".invalid")).as_proxy("http")
+        Nobody::named(&("a".repeat(64) + ".invalid")).into_proxy("http")
     })
     .fails(HELIO_ERR_PROXY, 0)
     .says(&["proxy"]),
-    silent = nobody("the proxy's address swallows every attempt", || Nobody::silent().as_proxy("http"))
+    silent = nobody("the proxy's address swallows every attempt", || Nobody::silent().into_proxy("http"))
         .config(json!({"timeouts": {"connect_ms": 100}}))
         .times_out("connect", 0)
         .tried_again(Again::InVain),

@@ -30,6 +30,9 @@ pub struct Cue {
     pub gate: Arc<Gate>,
 }
 
+/// What a host does by itself, and what came of it.
+pub type Acts = Box<dyn Fn(&Client, &Stage) -> Outcome + Send + Sync>;
+
 /// What the host does meanwhile.
 pub enum Host {
     /// It asks once and waits.
@@ -39,7 +42,7 @@ pub enum Host {
     /// Its callback returns non-zero at the first event of this kind.
     Returns(helio_event_kind),
     /// Anything else; what it gives back is judged.
-    Acts(Box<dyn Fn(&Client, &Stage) -> Outcome + Send + Sync>),
+    Acts(Acts),
 }
 
 /// What of the answer the host is given.

@@ -31,7 +31,7 @@ fn greets(happens: &'static str, answer: &'static [u8]) -> Row {
 faults!(
     "The SOCKS proxy",
     "A SOCKS5 proxy is greeted and asked for a connection. Until it grants one, every fault is the proxy's.",
-    not_there = nobody("nothing listens on the proxy's port", || Nobody::closed().as_proxy("socks5h"))
+    not_there = nobody("nothing listens on the proxy's port", || Nobody::closed().into_proxy("socks5h"))
         .fails(HELIO_ERR_PROXY, 0)
         .says(&["proxy"])
         .tried_again(Again::InVain),

@@ -71,7 +71,7 @@ impl Nobody {
     }
 
     /// A proxy instead, of this scheme, at the same address.
-    pub fn as_proxy(mut self, scheme: &str) -> Nobody {
+    pub fn into_proxy(mut self, scheme: &str) -> Nobody {
         let url = self.config["base_url"].as_str().expect("a URL").replace("http://", &format!("{scheme}://"));
         let proxy = url.trim_end_matches("/v1").to_string();
         self.config = merged(config_of(TARGET), &json!({"proxy": proxy}));
