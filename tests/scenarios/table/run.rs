@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::row::{Again, Host, Kept, Row};
 use super::stage::{AT_LAST, Stage};
 use crate::support::c::{Client, merged, status_name};
+use crate::support::delivery::until;
 use crate::support::outcome::Outcome;
 use crate::support::sync::pass;
 
@@ -61,8 +62,14 @@ fn ask(row: &Row, client: &Client, stage: &Stage) -> Outcome {
             let gate = stage.tries().map(|_| stage.gate.clone());
             std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    // Where there is no server, nobody can tell when the call has got there.
-                    gate.map_or_else(pass, |gate| gate.wait());
+                    match gate {
+                        Some(gate) => gate.wait(),
+                        // Nobody can tell that the call has got to where nobody is; but it says when it sets out.
+                        None => {
+                            until("it sets out", || client.logs().iter().any(|line| line.contains("POST ")));
+                            pass();
+                        }
+                    }
                     assert_eq!(stop(handle, id), HELIO_OK);
                 });
                 client.call(&row.body).id(id).run()
@@ -162,6 +169,5 @@ fn check_tries(row: &Row, stage: &Stage, retries: usize) {
     };
     if let Some(tries) = stage.tries() {
         assert_eq!(tries, expected, "what the server saw");
-        assert!(stage.connections() <= expected + usize::from(row.is_reused), "connections that brought nothing");
     }
 }

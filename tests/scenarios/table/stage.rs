@@ -138,11 +138,6 @@ impl Stage {
         self.server.as_ref().map(|_| tries)
     }
 
-    /// How many connections it has taken.
-    pub fn connections(&self) -> usize {
-        self.server.as_ref().map_or(0, Server::connections)
-    }
-
     /// Waits until it was tried so often.
     pub fn until_tried(&self, times: usize) {
         until(&format!("there are {times} tries"), || self.tries() >= Some(times));
