@@ -83,6 +83,14 @@ faults!(
         .fails(HELIO_ERR_RATE_LIMITED, 200)
         .says(&["Too much"])
         .again(),
+    llama_field = first(
+        "a field `error`, which event streams do not have, and `[DONE]`",
+        &["error: {\"code\":503,\"message\":\"slot busy\"}\n\n", DONE,]
+    )
+    .fails(HELIO_ERR_OVERLOADED, 200)
+    .code("503")
+    .says(&["slot busy"])
+    .again(),
     first_bare = whole("bare JSON of an error in an event stream", |conn| {
         conn.answer(200, &[("content-type", "text/event-stream")], error(503).to_string());
     })
