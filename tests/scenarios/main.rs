@@ -41,6 +41,7 @@ mod signals;
 mod storm;
 mod streams;
 mod submit;
+mod table;
 mod tls;
 mod tools;
 mod total;
