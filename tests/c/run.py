@@ -9,6 +9,7 @@ used where they are there. What cannot run is skipped with its reason and listed
 """
 
 import argparse
+import collections
 import pathlib
 import re
 import signal
@@ -23,8 +24,10 @@ sys.path[:0] = [str(HERE), str(REPOSITORY / "scripts")]
 sys.dont_write_bytecode = True
 
 import deliveries  # noqa: E402
+import fronts  # noqa: E402
 import lifecycle  # noqa: E402
 import real_model  # noqa: E402
+import rig  # noqa: E402
 import sdl  # noqa: E402
 from fake_server import FakeServer, echo, in_turn  # noqa: E402
 from harness import (  # noqa: E402
@@ -37,6 +40,7 @@ from harness import (  # noqa: E402
     environment,
     free_port,
     memcheck,
+    notes,
     run,
     running,
 )
@@ -385,24 +389,25 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES)
+    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES)
     for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
                 suite.addTest(case(name))
+    chosen = collections.Counter(type(test).__name__ for test in suite)
     result = Progress()
-    suite.run(result)
+    try:
+        suite.run(result)
+    finally:
+        rig.shared.close()
 
     skipped = 0
     for reason, tests in result.reasons.items():
         # A class that cannot be set up counts with all its tests.
-        count = sum(
-            len(unittest.defaultTestLoader.getTestCaseNames(RealModel)) if test == "setUpClass" else 1
-            for test in tests
-        )
+        count = sum(chosen.get(test, 1) for test in tests)
         skipped += count
         print(f"\n*** SKIPPED: {count} test(s), because: {reason}\n***   {', '.join(tests)}", flush=True)
-    for note in options.note:
+    for note in [*options.note, *notes]:
         print(f"\n*** {note}", flush=True)
     print(f"\n{result.passed} passed, {result.failed} failed, {skipped} skipped")
     return 1 if result.failed or not result.passed else 0
