@@ -26,6 +26,7 @@ sys.dont_write_bytecode = True
 import deliveries  # noqa: E402
 import fronts  # noqa: E402
 import lifecycle  # noqa: E402
+import proxies  # noqa: E402
 import real_model  # noqa: E402
 import rig  # noqa: E402
 import sdl  # noqa: E402
@@ -389,7 +390,7 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES)
+    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES)
     for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
