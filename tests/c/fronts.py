@@ -235,8 +235,10 @@ class Certificate(FrontTest):
     def test_one_that_signs_itself_is_refused(self):
         self.assertRefused("self-signed", "certificate of localhost", "unknown issuer", "tls.ca_file")
 
-    def test_one_that_signs_itself_as_openssl_makes_it_is_refused(self):
-        self.assertRefused("self-signed-the-usual-way", "certificate of localhost")
+    def test_one_that_signs_itself_as_an_authority_is_refused_even_when_it_is_named(self):
+        itself = {"tls": {"ca_file": str(certificates() / "self-signed-the-usual-way.pem")}}
+        for config in ({}, itself):
+            self.assertRefused("self-signed-the-usual-way", "certificate of localhost", config=config)
 
     def test_one_that_signs_itself_is_accepted_when_it_is_named(self):
         named = {"tls": {"ca_file": str(certificates() / "self-signed.pem")}}

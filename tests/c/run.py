@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compiles the examples and the C test programs and runs them, first against a fake server, then
-against a real model.
+"""Compiles the examples and the C test programs and runs them against a fake server, through real servers and
+proxies, and against a real model.
 
     tests/c/run.py [--lib FOLDER] [--include FOLDER] [--only WORD] [--no-real-model]
 
-Needs Python 3, a C compiler and a built library (`make` puts it into build/lib). valgrind and clang are
-used where they are there. What cannot run is skipped with its reason and listed at the end.
+Needs Python 3, a C compiler and a built library (`make` puts it into build/lib). What CONTRIBUTING.md lists
+besides is used where it is there. What cannot run is skipped with its reason and listed at the end.
 """
 
 import argparse
