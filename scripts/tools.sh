@@ -9,13 +9,21 @@ package_of() {
   case $1 in
     gcc) echo gcc libc6-dev ;;
     sdl2-config) echo libsdl2-dev ;;
+    nginx-stream) echo libnginx-mod-stream ;;
     *) echo "$1" ;;
+  esac
+}
+
+is_there() {
+  case $1 in
+    nginx-stream) [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] ;;
+    *) command -v "$1" >/dev/null ;;
   esac
 }
 
 missing() {
   local tool
-  for tool in "$@"; do command -v "$tool" >/dev/null || echo "$tool"; done
+  for tool in "$@"; do is_there "$tool" || echo "$tool"; done
 }
 
 mapfile -t wanted < <(missing "$@")

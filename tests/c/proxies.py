@@ -44,13 +44,25 @@ class ProxyTest(AskTest):
                 self.assertEqual(asked.report["attempts"][0]["reused"], False)
 
     def assertStaysOpen(self, config, proxy):
-        """One tunnel serves one request after the other."""
+        """One tunnel of this proxy serves one request after the other."""
         for delivery in DELIVERIES:
             with self.subTest(delivery=delivery):
                 before = len(proxy.tunnels)
                 for asked in self.ask(config, question("again", stream=False), delivery, "3"):
                     self.assertEchoes(asked, "again")
                 self.assertEqual(len(proxy.tunnels), before + 1)
+
+    def assertFourAtOnceOnOneThread(self, config, server):
+        for delivery in ("poll", "pull"):
+            with self.subTest(delivery=delivery):
+                # Nobody gets a token before all four have been asked.
+                server.behaviour = together(4, tokens_of("all at once"))
+                whole = {"limits": {"max_threads": 1}, **config}
+                answers = self.ask(whole, question("any"), delivery, "4", "together")
+                self.assertEqual([asked.status for asked in answers], ["OK"] * 4, answers)
+                self.assertEqual({asked.text for asked in answers}, {"all at once"})
+                for asked in answers:
+                    self.assertLessEqual(asked.stats["threads"], 2)  # the reactor, and the one that asked
 
 
 class HttpProxy(ProxyTest):
@@ -283,18 +295,6 @@ class ProxyFromEnvironment(ProxyTest):
 
 class ProxiedStreams(ProxyTest):
     """What a stream holds once it has begun."""
-
-    def assertFourAtOnceOnOneThread(self, config, server):
-        for delivery in ("poll", "pull"):
-            with self.subTest(delivery=delivery):
-                # Nobody gets a token before all four have been asked.
-                server.behaviour = together(4, tokens_of("all at once"))
-                whole = {"limits": {"max_threads": 1}, **config}
-                answers = self.ask(whole, question("any"), delivery, "4", "together")
-                self.assertEqual([asked.status for asked in answers], ["OK"] * 4, answers)
-                self.assertEqual({asked.text for asked in answers}, {"all at once"})
-                for asked in answers:
-                    self.assertLessEqual(asked.stats["threads"], 2)  # the reactor, and the one that asked
 
     def test_four_at_once_need_one_thread_through_tls(self):
         with FakeServer(echo) as server, Nginx(server.port, "limit_rate 4000;") as front:

@@ -188,6 +188,47 @@ class Microsocks(Program):
         return [line.partition(" connected to ")[2] for line in lines if " connected to " in line]
 
 
+class TlsAround(Program):
+    """TLS before a proxy, by nginx: a proxy that is spoken to in TLS."""
+
+    module = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+
+    def __init__(self, proxy, certificate="localhost"):
+        self.proxy, self.password, self.certificate = proxy, proxy.password, certificate
+
+    def command(self):
+        keys, folder = certificates(), self.folder
+        settings = f"""
+            load_module {self.module};
+            daemon off;
+            master_process off;
+            pid {folder}/pid;
+            error_log {folder}/error.log warn;
+            events {{}}
+            stream {{
+              log_format client $ssl_client_verify;
+              access_log {folder}/access.log client;
+              server {{
+                listen 127.0.0.1:{self.port} ssl;
+                ssl_verify_client optional;
+                ssl_client_certificate {keys}/root.pem;
+                ssl_protocols TLSv1.2 TLSv1.3;
+                ssl_certificate {keys}/{self.certificate}.pem;
+                ssl_certificate_key {keys}/server.key;
+                proxy_pass 127.0.0.1:{self.proxy.port};
+                proxy_timeout 600s;
+              }}
+            }}
+        """
+        (folder / "nginx.conf").write_text(settings)
+        return [find("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+    @property
+    def clients(self):
+        """Whose certificates it was shown, once their connections have ended: NONE, SUCCESS or FAILED."""
+        return (self.folder / "access.log").read_text().split()
+
+
 def half_an_answer(exchange):
     """Begins a stream and never goes on."""
     exchange.begin_stream()

@@ -30,6 +30,7 @@ import proxies  # noqa: E402
 import real_model  # noqa: E402
 import rig  # noqa: E402
 import sdl  # noqa: E402
+import tls_proxy  # noqa: E402
 from fake_server import FakeServer, echo, in_turn  # noqa: E402
 from harness import (  # noqa: E402
     PATIENCE,
@@ -390,7 +391,7 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES)
+    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES)
     for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
