@@ -238,7 +238,7 @@ class Certificate(FrontTest):
     def test_one_that_signs_itself_as_an_authority_is_refused_even_when_it_is_named(self):
         itself = {"tls": {"ca_file": str(certificates() / "self-signed-the-usual-way.pem")}}
         for config in ({}, itself):
-            self.assertRefused("self-signed-the-usual-way", "certificate of localhost", config=config)
+            self.assertRefused("self-signed-the-usual-way", "certificate of localhost", "CA:FALSE", config=config)
 
     def test_one_that_signs_itself_is_accepted_when_it_is_named(self):
         named = {"tls": {"ca_file": str(certificates() / "self-signed.pem")}}

@@ -78,10 +78,11 @@ class HttpProxy(ProxyTest):
             self.assertSaysTheSame({"base_url": front.base_url, "proxy": login("http", proxy)})
             self.assertEqual(proxy.tunnels, [f"localhost:{front.port}"] * 8)
 
-    def test_a_wrong_password_is_refused_and_nothing_passes(self):
+    def test_a_wrong_password_is_named_as_the_cause_and_nothing_passes(self):
         with FakeServer(echo) as server, Tinyproxy(server.port) as proxy:
             config = {"base_url": server.base_url, "proxy": login("http", proxy, "wrong-0123")}
-            self.assertRefused(config, 1, f"127.0.0.1:{proxy.port}", "401")
+            # tinyproxy says 407 only where none is given.
+            self.assertRefused(config, 1, f"127.0.0.1:{proxy.port}", "user name and password", "401")
             self.assertEqual(server.requests, [])
 
     def test_a_password_that_is_missing_is_named_as_the_cause_and_nothing_passes(self):
@@ -222,8 +223,18 @@ class SocksProxy(ProxyTest):
     def test_a_proxy_of_another_kind_is_none(self):
         with FakeServer(echo) as server, Microsocks() as proxy:
             config = {"base_url": server.base_url, "proxy": login("http", proxy)}
-            self.assertRefused(config, 1, f"127.0.0.1:{proxy.port}")
+            self.assertRefused(config, 1, f"127.0.0.1:{proxy.port}", "another kind of proxy")
             self.assertEqual(server.requests, [])
+
+    def test_a_proxy_that_stays_silent_is_named(self):
+        """An HTTP proxy waits for the end of a line that SOCKS does not have."""
+        with FakeServer(echo) as server, Tinyproxy(server.port) as proxy:
+            config = {"base_url": server.base_url, "timeouts": {"connect_ms": 200}, "retry": {"max_retries": 0}}
+            for delivery in DELIVERIES:
+                with self.subTest(delivery=delivery):
+                    url = login("socks5h", proxy)
+                    asked = self.ask_once({**config, "proxy": url}, question("any"), delivery)
+                    self.assertEnded(asked, "TIMEOUT", 0, "timeouts.connect_ms", f"127.0.0.1:{proxy.port}")
 
 
 class ProxyFromEnvironment(ProxyTest):
@@ -279,7 +290,7 @@ class ProxyFromEnvironment(ProxyTest):
     def test_a_wrong_password_is_not_shown(self):
         settings = {"HTTPS_PROXY": login("http", self.http, "wrong-0123")}
         config = {"base_url": self.front.base_url, "proxy": "environment"}
-        self.assertRefused(config, 1, f"127.0.0.1:{self.http.port}", "401", **settings)
+        self.assertRefused(config, 1, f"127.0.0.1:{self.http.port}", "user name and password", "401", **settings)
 
     def test_unless_the_config_says_so_nothing_of_it_is_read(self):
         proxies = {

@@ -69,10 +69,10 @@ class TlsProxy(ProxyTest):
             self.assertRefused(config, 1, f"127.0.0.1:{proxy.port}", "user name and password", "407")
             self.assertEqual(server.requests, [])
 
-    def test_a_wrong_password_is_refused_and_nothing_passes(self):
+    def test_a_wrong_password_is_named_as_the_cause_and_nothing_passes(self):
         with FakeServer(echo) as server, Tinyproxy(server.port) as inner, TlsAround(inner) as proxy:
             config = {"base_url": server.base_url, "proxy": login("https", proxy, "wrong-0123")}
-            self.assertRefused(config, 1, f"127.0.0.1:{proxy.port}", "401")
+            self.assertRefused(config, 1, f"127.0.0.1:{proxy.port}", "user name and password", "401")
             self.assertEqual(server.requests, [])
 
     def test_one_that_speaks_no_tls_is_named(self):
