@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 status=0
 notes=()
 
-echo "== tools: a second compiler, valgrind and SDL2"
-if ! lacking=$(scripts/tools.sh gcc g++ clang valgrind sdl2-config); then
+echo "== tools: a second compiler, valgrind, SDL2, real servers and proxies"
+if ! lacking=$(scripts/tools.sh gcc g++ clang valgrind sdl2-config nginx nginx-stream tinyproxy microsocks openssl); then
   notes+=(--note "SKIPPED: what these would have checked. $lacking")
 fi
 

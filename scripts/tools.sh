@@ -3,18 +3,27 @@
 # missing; elsewhere it names the one command that does. Exit code 1: something is still missing, and
 # standard output says what.
 set -uo pipefail
+PATH=$PATH:/usr/sbin:/sbin # where Debian puts servers
 
 package_of() {
   case $1 in
     gcc) echo gcc libc6-dev ;;
     sdl2-config) echo libsdl2-dev ;;
+    nginx-stream) echo libnginx-mod-stream ;;
     *) echo "$1" ;;
+  esac
+}
+
+is_there() {
+  case $1 in
+    nginx-stream) [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] ;;
+    *) command -v "$1" >/dev/null ;;
   esac
 }
 
 missing() {
   local tool
-  for tool in "$@"; do command -v "$tool" >/dev/null || echo "$tool"; done
+  for tool in "$@"; do is_there "$tool" || echo "$tool"; done
 }
 
 mapfile -t wanted < <(missing "$@")
@@ -25,10 +34,26 @@ for tool in "${wanted[@]}"; do
   packages+=("${more[@]}")
 done
 
+# Debian starts a server as soon as it is installed, and again at each boot, unless it is told not to: the
+# tests start theirs themselves, with their own settings.
+policy=/usr/sbin/policy-rc.d
+start_no_service() {
+  [ -e $policy ] && return
+  trap 'rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
+}
+disable_services() {
+  local package
+  [ -d /run/systemd/system ] || return 0
+  for package in "$@"; do systemctl --quiet disable "$package.service" 2>/dev/null; done
+}
+
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
   echo "tools: installing ${packages[*]}" >&2
   export DEBIAN_FRONTEND=noninteractive
+  start_no_service
   { apt-get -qq update && apt-get -qq -y --no-install-recommends install "${packages[@]}"; } >&2
+  disable_services "${packages[@]}"
 fi
 
 mapfile -t wanted < <(missing "$@")

@@ -149,14 +149,16 @@ def by_question(behaviours):
 
 
 class FakeServer:
-    def __init__(self, behaviour):
+    def __init__(self, behaviour, port=0):
         self.behaviour = behaviour
+        self.port = port
         self.requests = []
         self.connections = []
 
     def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.base_url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self.listener.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self.accept, daemon=True).start()
         return self
 

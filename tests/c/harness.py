@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,7 @@ class Build:
 
 
 build = Build()
+notes = []  # what is to be said again at the end
 
 
 # Compiling -------------------------------------------------------------------------------------
@@ -57,6 +59,7 @@ def environment(**settings):
     """The caller's environment without anything that helio or the examples read, plus `settings`."""
     ours = {"HELIO_BASE_URL", "HELIO_API_KEY", "HELICONE_API_KEY", "BASE_URL", "MODEL", "PROMPT", "MAX_TOKENS"}
     ours |= {"REQUESTS", "STOP_AFTER"}
+    ours |= {name for name in os.environ if name.lower().endswith("_proxy")}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, **settings}
 
@@ -94,8 +97,11 @@ def running(program, *arguments, stdin=subprocess.DEVNULL, **settings):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+    """Nobody has it now, and nobody gets it by chance: systems hand out ports from above these."""
+    while True:
+        port = random.randrange(16384, 32768)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class CTest(unittest.TestCase):
@@ -108,6 +114,13 @@ class CTest(unittest.TestCase):
         self.assertIn(f"(HELIO_ERR_{status})", outcome.err, outcome)
         message = outcome.err.split(": ", 1)[1].split(" (HELIO_ERR_")[0]
         self.assertGreater(len(message), 15, outcome)
+
+    def eventually(self, holds):
+        """Waits until it does."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            self.assertLess(time.monotonic(), deadline, "it never happened")
+            time.sleep(0.01)
 
 
 def memcheck(test, *command, exits=0, **settings):
@@ -164,4 +177,6 @@ class Progress(unittest.TestResult):
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
-        self.reasons.setdefault(reason, []).append(str(test).split(" ")[0])
+        name, _, place = str(test).rstrip(")").partition(" (")
+        # A class that cannot be set up goes by its own name.
+        self.reasons.setdefault(reason, []).append(place.rpartition(".")[2] if name == "setUpClass" else name)

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Compiles the examples and the C test programs and runs them, first against a fake server, then
-against a real model.
+"""Compiles the examples and the C test programs and runs them against a fake server, through real servers and
+proxies, and against a real model.
 
     tests/c/run.py [--lib FOLDER] [--include FOLDER] [--only WORD] [--no-real-model]
 
-Needs Python 3, a C compiler and a built library (`make` puts it into build/lib). valgrind and clang are
-used where they are there. What cannot run is skipped with its reason and listed at the end.
+Needs Python 3, a C compiler and a built library (`make` puts it into build/lib). What CONTRIBUTING.md lists
+besides is used where it is there. What cannot run is skipped with its reason and listed at the end.
 """
 
 import argparse
+import collections
 import pathlib
 import re
 import signal
@@ -23,9 +24,13 @@ sys.path[:0] = [str(HERE), str(REPOSITORY / "scripts")]
 sys.dont_write_bytecode = True
 
 import deliveries  # noqa: E402
+import fronts  # noqa: E402
 import lifecycle  # noqa: E402
+import proxies  # noqa: E402
 import real_model  # noqa: E402
+import rig  # noqa: E402
 import sdl  # noqa: E402
+import tls_proxy  # noqa: E402
 from fake_server import FakeServer, echo, in_turn  # noqa: E402
 from harness import (  # noqa: E402
     PATIENCE,
@@ -37,6 +42,7 @@ from harness import (  # noqa: E402
     environment,
     free_port,
     memcheck,
+    notes,
     run,
     running,
 )
@@ -385,24 +391,25 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES)
+    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES)
     for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
                 suite.addTest(case(name))
+    chosen = collections.Counter(type(test).__name__ for test in suite)
     result = Progress()
-    suite.run(result)
+    try:
+        suite.run(result)
+    finally:
+        rig.shared.close()
 
     skipped = 0
     for reason, tests in result.reasons.items():
         # A class that cannot be set up counts with all its tests.
-        count = sum(
-            len(unittest.defaultTestLoader.getTestCaseNames(RealModel)) if test == "setUpClass" else 1
-            for test in tests
-        )
+        count = sum(chosen.get(test, 1) for test in tests)
         skipped += count
         print(f"\n*** SKIPPED: {count} test(s), because: {reason}\n***   {', '.join(tests)}", flush=True)
-    for note in options.note:
+    for note in [*options.note, *notes]:
         print(f"\n*** {note}", flush=True)
     print(f"\n{result.passed} passed, {result.failed} failed, {skipped} skipped")
     return 1 if result.failed or not result.passed else 0

@@ -317,11 +317,5 @@ class Scene(CTest):
         settings = {"BASE_URL": f"http://127.0.0.1:{free_port()}/v1", "SDL_VIDEODRIVER": "dummy"}
         memcheck(self, "scene", "--frames", "3", **settings)
 
-    def eventually(self, holds):
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            self.assertLess(time.monotonic(), deadline, "it never happened")
-            time.sleep(0.01)
-
 
 CASES = (Scene,)
