@@ -47,6 +47,7 @@ mod numbers;
 mod proxy;
 mod refusal;
 mod reused;
+mod secure_proxy;
 mod sending;
 mod socks;
 mod stream;
@@ -62,6 +63,7 @@ fn places() -> Vec<row::Place> {
         name::place(),
         tcp::place(),
         proxy::place(),
+        secure_proxy::place(),
         socks::place(),
         tls::place(),
         sending::place(),

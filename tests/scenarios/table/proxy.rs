@@ -47,6 +47,11 @@ faults!(
     })
     .fails(HELIO_ERR_PROXY, 0)
     .says(&["407", "password"]),
+    wants_other_login = proxy("it does not take the user name and password: 401", |conn| {
+        conn.answer(401, &[], "who are you?");
+    })
+    .fails(HELIO_ERR_PROXY, 0)
+    .says(&["401", "password"]),
     moved = proxy("it redirects: 301", |conn| conn.answer(301, &[("location", "http://login.example/")], ""))
         .fails(HELIO_ERR_PROXY, 0)
         .says(&["301"]),

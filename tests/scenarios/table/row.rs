@@ -162,6 +162,11 @@ pub fn proxy(happens: &'static str, strike: impl Fn(&mut Conn) + Send + Sync + '
     over(happens, Way::Connect, strike)
 }
 
+/// A proxy that is spoken with within TLS does this, before it has read a byte.
+pub fn secure_proxy(happens: &'static str, strike: impl Fn(&mut Conn) + Send + Sync + 'static) -> Row {
+    over(happens, Way::SecureProxy, strike)
+}
+
 /// The target says this through the proxy's tunnel.
 pub fn tunnel(happens: &'static str, strike: impl Fn(&mut Conn) + Send + Sync + 'static) -> Row {
     over(happens, Way::Tunnel, strike)

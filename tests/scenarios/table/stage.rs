@@ -38,6 +38,8 @@ pub enum Way {
     Connect,
     /// The same: the fault has the request behind the tunnel before it.
     Tunnel,
+    /// By a proxy that is spoken with within TLS: the fault has a connection on which nothing was read.
+    SecureProxy,
     /// By a SOCKS proxy: the fault has a connection on which nothing was read.
     Socks,
     /// The same, for a client without user and password.
@@ -152,6 +154,10 @@ fn config_on(way: Way, port: u16) -> Value {
             merged(config_of(&format!("https://127.0.0.1:{port}/v1")), &json!({"tls": {"ca_pem": ours().pem}}))
         }
         Way::Connect | Way::Tunnel => proxied(format!("http://user:{PASSWORD}@127.0.0.1:{port}")),
+        Way::SecureProxy => {
+            let config = proxied(format!("https://user:{PASSWORD}@127.0.0.1:{port}"));
+            merged(config, &json!({"tls": {"ca_pem": ours().pem}}))
+        }
         Way::Socks => proxied(format!("socks5h://user:{PASSWORD}@127.0.0.1:{port}")),
         Way::OpenSocks => proxied(format!("socks5h://127.0.0.1:{port}")),
         Way::Nobody(_) => unreachable!("has a config of its own"),
@@ -172,7 +178,7 @@ struct Play {
 impl Play {
     fn on(&self, conn: &mut Conn) {
         match self.way {
-            Way::Tcp | Way::Handshake | Way::Connect | Way::Socks | Way::OpenSocks => {
+            Way::Tcp | Way::Handshake | Way::Connect | Way::SecureProxy | Way::Socks | Way::OpenSocks => {
                 if matches!(self.way, Way::Connect) && conn.read_request().is_none() {
                     return;
                 }
@@ -217,7 +223,8 @@ impl Play {
     fn is_open(&self, conn: &mut Conn) -> bool {
         match self.way {
             Way::Https | Way::Handshake => conn.secure(&ours().server(Leaf::Good)),
-            Way::Connect | Way::Tunnel => {
+            Way::SecureProxy if !conn.secure(&ours().server(Leaf::Good)) || conn.read_request().is_none() => false,
+            Way::Connect | Way::SecureProxy | Way::Tunnel => {
                 conn.send("HTTP/1.1 200 Connection established\r\n\r\n");
                 true
             }
