@@ -659,8 +659,9 @@ HELIO_API uint32_t helio_abi_version(void);
 
 /**
  * Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
- * (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP CONNECT), "socks5", "gzip", "helicone" (the typed
- * `helicone` section of the config).
+ * (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP
+ * CONNECT), "https_proxy" (the same, the proxy spoken with in TLS), "socks5", "gzip", "helicone" (the typed `helicone`
+ * section of the config).
  *
  * @param name ends in NUL; NULL is no feature.
  * @return 1 or 0. Any thread.

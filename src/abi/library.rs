@@ -18,7 +18,19 @@ pub const HELIO_ABI_VERSION: u32 = 1;
 const VERSION: &CStr = c"0.1.0";
 /// What this build can do. A name stays once it was here.
 const FEATURES: &[&str] = &[
-    "complete", "submit", "prewarm", "stats", "stream", "cancel", "retry", "tls", "proxy", "socks5", "gzip", "helicone",
+    "complete",
+    "submit",
+    "prewarm",
+    "stats",
+    "stream",
+    "cancel",
+    "retry",
+    "tls",
+    "proxy",
+    "https_proxy",
+    "socks5",
+    "gzip",
+    "helicone",
 ];
 
 /// The version of the library that is loaded.
@@ -46,8 +58,9 @@ pub extern "C" fn helio_abi_version() -> u32 {
 }
 
 /// Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
-/// (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP CONNECT), "socks5", "gzip", "helicone" (the typed
-/// `helicone` section of the config).
+/// (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP
+/// CONNECT), "https_proxy" (the same, the proxy spoken with in TLS), "socks5", "gzip", "helicone" (the typed `helicone`
+/// section of the config).
 ///
 /// @param name ends in NUL; NULL is no feature.
 /// @return 1 or 0. Any thread.

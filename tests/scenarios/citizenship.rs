@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use helio::abi::*;
+use serde_json::json;
 
 use super::process::{in_a_fork, there_is_no_library_thread};
 use crate::only_in;
@@ -19,6 +20,7 @@ use crate::support::copied::{take_buffer, take_error};
 use crate::support::delivery::Mode;
 use crate::support::server::Server;
 use crate::support::sync::{BOUND, Gate, Watch, lock};
+use crate::support::time::Time;
 use crate::this_test;
 
 const WAYS: [Mode; 4] = [Mode::Complete, Mode::Poll, Mode::Pull, Mode::Thread];
@@ -352,9 +354,8 @@ const STUCK: &str = "#include <unistd.h>\n\
     int getaddrinfo(const char *a, const char *b, const void *c, void *d) {\n\
     (void)a; (void)b; (void)c; (void)d; for (;;) sleep(1000);\n}\n";
 
-#[test]
-fn a_look_up_that_never_ends_holds_up_nobody() {
-    only_in!([Complete], "every way is tried here");
+/// Runs this in a process of its own, in which it is so.
+fn where_look_ups_never_end(test: &str, work: impl FnOnce()) {
     let folder = tempfile::tempdir().unwrap();
     let (source, library) = (folder.path().join("stuck.c"), folder.path().join("stuck.so"));
     std::fs::write(&source, STUCK).unwrap();
@@ -364,7 +365,36 @@ fn a_look_up_that_never_ends_holds_up_nobody() {
         .status()
         .expect("cc, which links Rust programs, too");
     assert!(compiled.success());
-    alone(this_test!(), &[("LD_PRELOAD", library.to_str().unwrap())], || {
+    alone(test, &[("LD_PRELOAD", library.to_str().unwrap())], work);
+}
+
+#[test]
+fn a_look_up_that_never_ends_has_a_deadline() {
+    where_look_ups_never_end(this_test!(), || {
+        let direct = config_of("http://never.test/v1");
+        let mut through = config_of("http://127.0.0.1:9/v1");
+        through["proxy"] = json!("http://never.test:3128");
+        for (config, which) in [(&direct, "connect"), (&direct, "total"), (&through, "connect"), (&through, "total")] {
+            let mut config = config.clone();
+            config["timeouts"] = json!({"connect_ms": null, format!("{which}_ms"): 60_000});
+            config["retry"] = json!({"max_retries": 0});
+            let client = Client::new(&config);
+            let flight = Time::of(client.handle()).fly();
+            let outcome = client.ask(ASK);
+            drop(flight);
+            let error = outcome.fails(HELIO_ERR_TIMEOUT);
+            assert_eq!((error.code(), &outcome.report()["timeout_ms"]), (which, &json!(60_000)));
+            if which == "connect" {
+                error.says(&["the name never.test was looked up"]);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_look_up_that_never_ends_holds_up_nobody() {
+    only_in!([Complete], "every way is tried here");
+    where_look_ups_never_end(this_test!(), || {
         for (number, mode) in WAYS.into_iter().enumerate() {
             let client = Client::new(&config_of("http://never.test/v1"));
             let handle = client.handle();
