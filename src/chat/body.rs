@@ -1,42 +1,12 @@
-//! The body of an answer: which of its two forms it has, and what comes out of it, read by read.
-//!
-//! What the server sends decides, not what was asked. The content type says which form it is if the first bytes
-//! agree; otherwise they decide: `{` is JSON, a field name or `:` a stream. Blank lines and comments before either
-//! are keep-alives.
+//! The body of an answer: what comes out of it, read by read, in whichever of its two forms it is.
 
 use super::assemble::{Assembly, Words};
 use super::completion::{self, Whole};
+pub use super::form::Promise;
+use super::form::{Beginning, Decision};
 use super::stream::Stream;
 pub use super::stream::{Fault, Final, Step};
 use crate::text::{ZString, lossy};
-
-const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b"error"];
-/// No field that anybody knows has a longer name: it is known by then what begins here.
-const NAME_MOST: usize = 32;
-
-/// What `Content-Type` promises.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Promise {
-    /// `text/event-stream`.
-    Stream,
-    /// A JSON type.
-    Json,
-    /// Nothing that is known.
-    Nothing,
-}
-
-impl Promise {
-    /// Of a `Content-Type` value.
-    pub fn of(content_type: Option<&str>) -> Self {
-        let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match kind.as_str() {
-            "text/event-stream" => Promise::Stream,
-            "application/json" | "text/json" => Promise::Json,
-            other if other.ends_with("+json") => Promise::Json,
-            _ => Promise::Nothing,
-        }
-    }
-}
 
 /// How large things may become.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +27,6 @@ pub enum Verdict {
     Empty,
     /// No answer of ours.
     Fault(Fault),
-}
-
-/// What came before it was known which form it has.
-#[derive(Default)]
-struct Beginning {
-    seen: Vec<u8>, // less the keep-alives before it
-    begun: bool,   // there can be no byte order mark any more
-    comment: u64,  // bytes of a comment that has not ended
 }
 
 /// Reads one body.
@@ -99,7 +61,7 @@ impl Body {
             beginning.seen.extend_from_slice(input);
             *input = &[];
             match beginning.decide(self.promise) {
-                Decision::Wait if beginning.comment + beginning.seen.len() as u64 > self.limits.event_bytes => {
+                Decision::Wait if beginning.line() > self.limits.event_bytes => {
                     return Err(Fault::TooLarge("max_event_bytes"));
                 }
                 Decision::Wait => return Ok(Step::More),
@@ -137,10 +99,8 @@ impl Body {
     pub fn verdict(&mut self) -> Verdict {
         match &mut self.form {
             Form::Unknown(_) if self.total == 0 => Verdict::Empty,
-            Form::Unknown(Beginning { seen, .. }) => {
-                let word = seen.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-                if word.is_empty() || begins_field(word) { Verdict::Truncated } else { Verdict::Fault(neither(seen)) }
-            }
+            Form::Unknown(beginning) if beginning.may_be_answer() => Verdict::Truncated,
+            Form::Unknown(beginning) => Verdict::Fault(neither(&beginning.seen)),
             Form::Stream(stream) => {
                 if stream.assembly().is_finished() {
                     Verdict::Complete(stream.take_final())
@@ -236,61 +196,6 @@ fn judge(body: String, wants_words: bool) -> Verdict {
 fn neither(seen: &[u8]) -> Fault {
     let text = String::from_utf8_lossy(seen).trim().to_owned();
     Fault::Strange("it is neither an event stream nor JSON".to_owned(), text)
-}
-
-enum Decision {
-    Wait,
-    Json,
-    Stream,
-    Neither,
-}
-
-fn begins_field(word: &[u8]) -> bool {
-    FIELDS.iter().any(|field| field.starts_with(word))
-}
-
-impl Beginning {
-    /// Which form begins here. Takes keep-alives off the front, also those that have not ended.
-    fn decide(&mut self, promise: Promise) -> Decision {
-        const BOM: &[u8] = b"\xef\xbb\xbf";
-        let seen = &mut self.seen;
-        if !self.begun {
-            if seen.len() < BOM.len() && BOM.starts_with(seen) {
-                return Decision::Wait;
-            }
-            if seen.starts_with(BOM) {
-                seen.drain(..BOM.len());
-            }
-            self.begun = true;
-        }
-        loop {
-            if self.comment > 0 {
-                let end = memchr::memchr2(b'\n', b'\r', seen);
-                let length = end.unwrap_or(seen.len());
-                seen.drain(..length);
-                self.comment = if end.is_some() { 0 } else { self.comment + length as u64 };
-            }
-            let blank = seen.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            seen.drain(..blank);
-            match seen.first() {
-                None => return Decision::Wait,
-                Some(b'{' | b'[') => return Decision::Json,
-                Some(b':') => self.comment = 1,
-                Some(_) => break,
-            }
-        }
-        let word = &seen[..seen.len().min(NAME_MOST)];
-        let end = word.iter().position(|byte| matches!(byte, b':' | b'\r' | b'\n'));
-        let name = &word[..end.unwrap_or(word.len())];
-        let lenient = promise == Promise::Stream
-            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        match end {
-            Some(_) if FIELDS.contains(&name) || lenient => Decision::Stream,
-            None if lenient && name.len() == NAME_MOST => Decision::Stream,
-            None if begins_field(name) || lenient => Decision::Wait,
-            _ => Decision::Neither,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -399,25 +304,6 @@ mod tests {
             while body.next(&mut input) == Ok(Step::Chunk) {}
             let Verdict::Complete(told) = body.verdict() else { panic!("not complete") };
             assert_eq!(told.data.as_str(), whole);
-        }
-    }
-
-    #[test]
-    fn what_does_not_say_what_it_is_is_neither_kept_nor_read_twice() {
-        for (promise, piece, most) in
-            [(Promise::Stream, &b"aaaaaaaaaa"[..], NAME_MOST), (Promise::Nothing, b":aaaaaaaaa", 0)]
-        {
-            let mut body = Body::new(promise, LIMITS, true);
-            let mut input = piece;
-            let mut outcome = body.next(&mut input);
-            for _ in 0..200 {
-                if let Form::Unknown(beginning) = &body.form {
-                    assert!(beginning.seen.len() <= most, "{} bytes", beginning.seen.len());
-                }
-                let mut input = &b"aaaaaaaaaa"[..];
-                outcome = outcome.and_then(|_| body.next(&mut input));
-            }
-            assert_eq!(outcome, Err(Fault::TooLarge("max_event_bytes")));
         }
     }
 

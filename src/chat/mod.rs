@@ -1,6 +1,6 @@
 //! Chat completions: what the bytes of an answer mean.
 //!
-//! [`body`] finds out which of the two forms a body has and reads it: a stream of chunks, or one JSON object.
+//! [`body`] reads a body in whichever of its two forms it is, which `form` finds out: a stream of chunks, or one JSON object.
 //! [`chunk`] reads one chunk ([`repeat`] those that are like the one before), [`assemble`] adds chunks up to one completion (with [`tools`] for tool calls and
 //! [`merge`] for what it does not know), [`completion`] looks into a whole one, and [`refusal`] understands errors
 //! in every shape that servers give them. [`scan`] and [`json`] read what is written. All of it passes bytes through: a string is joined in its JSON form, a
@@ -11,6 +11,7 @@ pub mod body;
 pub mod chunk;
 pub mod completion;
 mod content;
+mod form;
 pub mod json;
 mod logprobs;
 pub mod merge;

@@ -5,6 +5,7 @@
 //! one way to read a setting and one place where it has its default.
 
 mod settings;
+mod way;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 use crate::provider::helicone;
 use crate::section::Section;
 use crate::status::Status;
-use crate::wire::{NoProxy, Proxy, ProxyError, Roots, Target, TlsOptions, check_port};
+use crate::wire::{Proxy, Roots, TlsOptions, check_port};
 
 pub use settings::{Limits, Retry, Settings, Timeouts};
 
@@ -35,7 +36,7 @@ pub struct Config {
     pub api_key: Option<String>,
     /// TLS, PEM read from its files.
     pub tls: TlsOptions,
-    /// Which proxy for which host.
+    /// The proxy through which it is reached.
     pub proxy: Option<Proxy>,
     /// The key of each secret that must never be read anywhere.
     pub secrets: Vec<String>,
@@ -104,7 +105,7 @@ impl Config {
             })?;
         }
         let mut secrets: Vec<String> = api_key.iter().cloned().collect();
-        let proxy = way_to(&endpoint, &root, environment, &mut secrets)?;
+        let proxy = way::to(&endpoint, &root, environment, &mut secrets)?;
         let tls = tls_options(&root)?;
         let limits = root.section("limits", settings::LIMITS)?;
         let count = |key, default| -> Result<usize, Failure> {
@@ -211,54 +212,6 @@ fn endpoint(base_url: &str) -> Result<Uri, (Status, String)> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let scheme = uri.scheme_str().unwrap_or_default();
     format!("{scheme}://{authority}{whole}{query}").parse().map_err(|_| mistake("is no URL like https://host/v1"))
-}
-
-fn proxy_mistake(root: &Section<'_>, error: ProxyError) -> Failure {
-    let failure = root.mistake("proxy", error.why);
-    Failure { status: if error.is_unsupported { Status::Unsupported } else { failure.status }, ..failure }
-}
-
-/// The proxy through which this is reached, if there is one. What variables of the environment say of other targets may
-/// be wrong; what is secret in them and in `proxy` stays so, whether it is used or not.
-fn way_to(
-    uri: &Uri,
-    root: &Section<'_>,
-    environment: Environment<'_>,
-    secrets: &mut Vec<String>,
-) -> Result<Option<Proxy>, Failure> {
-    let variable = |names: &[&'static str]| names.iter().find_map(|name| environment(name).map(|value| (*name, value)));
-    let (proxy, list) = (root.text("proxy")?, root.text("no_proxy")?);
-    let mut list = list.map(str::to_owned);
-    let found = match proxy {
-        None => return Ok(None),
-        Some("environment") => {
-            list = list.or_else(|| Some(variable(&["NO_PROXY", "no_proxy"])?.1));
-            // HTTP_PROXY in capitals is a request header in CGI programs, and so never read.
-            let names: [&[_]; 2] =
-                [&["http_proxy", "ALL_PROXY", "all_proxy"], &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]];
-            // There, a host alone means an HTTP proxy.
-            let with_scheme = |url: String| if url.contains("://") { url } else { format!("http://{url}") };
-            let [http, https] = names.map(|names| {
-                let (name, url) = variable(names)?;
-                Some(Proxy::parse(&with_scheme(url)).map_err(|error| {
-                    let why = format!("is \"environment\", and the URL in {name} {}", error.why);
-                    ProxyError { why, ..error }
-                }))
-            });
-            for proxy in [&http, &https].into_iter().flatten().flatten() {
-                secrets.extend(proxy.secrets());
-            }
-            if uri.scheme_str() == Some("https") { https } else { http }
-        }
-        Some(url) => {
-            // Wrong it is, whether it is used or not.
-            let proxy = Proxy::parse(url).map_err(|error| proxy_mistake(root, error))?;
-            secrets.extend(proxy.secrets());
-            Some(Ok(proxy))
-        }
-    };
-    let is_direct = list.is_some_and(|list| NoProxy::parse(&list).covers(&Target::of(uri)));
-    found.filter(|_| !is_direct).transpose().map_err(|error| proxy_mistake(root, error))
 }
 
 fn tls_options(root: &Section<'_>) -> Result<TlsOptions, Failure> {

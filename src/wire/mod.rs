@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use ureq::http;
 
-pub use proxy::{NoProxy, Proxy, ProxyError, ProxyScheme, Target, check_port};
+pub use proxy::{Proxy, ProxyError, ProxyScheme, Target, check_port};
 pub use slot::{End, Slot, Times};
 pub use socket::Socket;
 pub use stop::{Deadline, Reason, Stop};

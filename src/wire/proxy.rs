@@ -311,47 +311,6 @@ fn read_status(stream: &mut impl Read) -> Result<Option<u16>, TunnelError> {
     refused("answered with an endless head")
 }
 
-/// A list like that of `NO_PROXY`: hosts and all below them, addresses, `.suffix`, `*`, each perhaps with a port.
-#[derive(Clone, Default, Debug, PartialEq, Eq)]
-pub struct NoProxy(Vec<String>);
-
-impl NoProxy {
-    /// Entries separated by commas.
-    pub fn parse(list: &str) -> Self {
-        NoProxy(
-            list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).filter(|entry| !entry.is_empty()).collect(),
-        )
-    }
-
-    /// Whether the target is reached directly.
-    pub fn covers(&self, target: &Target) -> bool {
-        let host = bare(&target.host);
-        let is_name = host.parse::<IpAddr>().is_err();
-        self.0.iter().any(|entry| {
-            let (name, port) = split_port(entry);
-            let name = bare(name.strip_prefix("*.").unwrap_or(name).trim_start_matches('.'));
-            // An address has no domain.
-            let is_within = || is_name && host.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.'));
-            entry == "*"
-                || !name.is_empty() && port.is_none_or(|port| port == target.port) && (host == name || is_within())
-        })
-    }
-}
-
-/// A host as it is compared: without brackets and the dot of the root.
-fn bare(host: &str) -> String {
-    host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase()
-}
-
-/// An entry like `host:8080` or `[::1]:8080`; an IPv6 address alone has no port.
-fn split_port(entry: &str) -> (&str, Option<u16>) {
-    let port = entry.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
-    match port.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
-        Some((host, port)) => (host, Some(port)),
-        None => (entry, None),
-    }
-}
-
 fn percent_decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
@@ -377,37 +336,5 @@ mod tests {
         }
         assert_eq!(Proxy::parse("http://token@p").unwrap().secrets()[0], "token");
         assert!(!format!("{proxy:?}").contains("ss@"));
-    }
-
-    #[test]
-    fn no_proxy_knows_hosts_suffixes_ports_and_the_star() {
-        let at = |host: &str, port| Target { host: host.to_owned(), port };
-        let list =
-            NoProxy::parse("localhost, .corp.test ,127.0.0.1,*.star.test,[::1],fe80::1,dot.test.,port.test:8080");
-        for host in [
-            "localhost",
-            "LOCALHOST",
-            "a.localhost",
-            "localhost.",
-            "a.corp.test",
-            "corp.test",
-            "127.0.0.1",
-            "a.star.test",
-            "[::1]",
-            "[fe80::1]",
-            "dot.test",
-        ] {
-            assert!(list.covers(&at(host, 443)), "{host}");
-        }
-        for host in ["notlocalhost", "xcorp.test", "1.127.0.0.1x", "example.org", "[::2]", "port.test"] {
-            assert!(!list.covers(&at(host, 443)), "{host}");
-        }
-        assert!(list.covers(&at("a.port.test", 8080)));
-        assert!(!NoProxy::parse("0.0.1,.0.0.1").covers(&at("127.0.0.1", 80)), "an address has no domain");
-        assert!(NoProxy::parse("[::1]:80").covers(&at("[::1]", 80)));
-        assert!(NoProxy::parse("*").covers(&at("any", 80)));
-        for nothing in ["", ",", ".", ":80"] {
-            assert!(!NoProxy::parse(nothing).covers(&at("any", 80)), "{nothing:?}");
-        }
     }
 }

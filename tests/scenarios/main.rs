@@ -37,6 +37,7 @@ mod requests;
 mod retries;
 mod rig;
 mod secrets;
+mod secure_proxies;
 mod signals;
 mod storm;
 mod streams;
