@@ -153,7 +153,7 @@ impl Opener {
             Ok(lane)
         });
         slot.set_times(times);
-        result
+        result.inspect(|_| slot.arrived())
     }
 
     /// TCP to a host by name or address.

@@ -183,6 +183,11 @@ impl Slot {
         self.facts().stage = Some(stage);
     }
 
+    /// The connection is there.
+    pub(super) fn arrived(&self) {
+        self.facts().stage = None;
+    }
+
     pub(super) fn connecting(&self) {
         self.connected_here.store(true, Ordering::Relaxed);
     }
