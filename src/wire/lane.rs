@@ -153,20 +153,22 @@ impl Lane {
         Ok(false)
     }
 
-    /// Something can be read while we still send. Interim heads (100, 103) are no answer; an end or an error is
-    /// none either, but sending is over then, too.
+    /// Something can be read while we still send: all of it is, up to an answer. Interim heads (100, 103) are none; an
+    /// end or an error is none either, but sending is over then, too.
     fn look_for_an_early_answer(&mut self) -> io::Result<()> {
-        self.muted = match self.receive(false) {
-            Ok(0) => Some(io::ErrorKind::UnexpectedEof),
-            Ok(count) => {
-                self.appended(count);
-                self.skip_interim()?;
-                self.buffers.came_early();
-                interim::is_answer(self.buffers.input()).then_some(io::ErrorKind::BrokenPipe)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => Some(error.kind()),
-        };
+        while self.muted.is_none() {
+            self.muted = match self.receive(false) {
+                Ok(0) => Some(io::ErrorKind::UnexpectedEof),
+                Ok(count) => {
+                    self.appended(count);
+                    self.skip_interim()?;
+                    self.buffers.came_early();
+                    interim::is_answer(self.buffers.input()).then_some(io::ErrorKind::BrokenPipe)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => Some(error.kind()),
+            };
+        }
         Ok(())
     }
 
@@ -227,16 +229,18 @@ impl Lane {
         let until = Instant::now() + patience;
         let go_on = || Err(ureq::Error::Timeout(ureq::Timeout::Await100));
         loop {
-            let left_ms =
-                i32::try_from(until.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(i32::MAX);
-            if !os::wait_ready(self.socket.stream(), true, false, left_ms)?.read {
-                return go_on();
-            }
+            // Before the socket is asked: TLS may hold bytes that have left it.
             match self.await_bytes(false) {
                 Ok(true) => {}
                 Ok(false) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                // TLS has something to say on its own behalf.
-                Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = until.saturating_duration_since(Instant::now()).as_millis();
+                    let left_ms = i32::try_from(left).unwrap_or(i32::MAX);
+                    if !os::wait_ready(self.socket.stream(), true, false, left_ms)?.read {
+                        return go_on();
+                    }
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             let mut may_go_on = false;

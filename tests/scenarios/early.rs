@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::c::Client;
 use crate::support::certs::{Leaf, ours};
 use crate::support::chat::{ASK, completion, hello};
-use crate::support::conn::{Conn, Framing};
+use crate::support::conn::{Conn, Framing, head};
 use crate::support::outcome::Outcome;
 use crate::support::server::Server;
 
@@ -110,6 +110,12 @@ fn interim_answers_during_the_upload_are_none_and_cost_nothing() {
         conn.json(413, TOO_LARGE);
         conn.stall_unread();
     });
+    // More than is read at once, in one record of TLS, and nothing behind it.
+    refused_early(|conn| {
+        let head = head(413, &[("content-type", "application/json")], Framing::Length(TOO_LARGE.len()));
+        conn.send("HTTP/1.1 102 Processing\r\n\r\n".repeat(500) + &head + TOO_LARGE);
+        conn.stall_unread();
+    });
     for outcome in asked(|conn| {
         while !conn.has_left() {
             conn.send("HTTP/1.1 102 Processing\r\n\r\n".repeat(100));
@@ -188,13 +194,11 @@ fn a_body_that_waits_for_a_100_in_vain_goes_out_without() {
 
 #[test]
 fn an_answer_in_the_place_of_a_100_counts() {
-    for pause in [false, true] {
+    let large_head = |conn: &mut Conn| conn.answer(413, &[("x-large", &"x".repeat(12_000))], TOO_LARGE);
+    let scripts: [fn(&mut Conn); 3] = [|conn| conn.json(413, TOO_LARGE), refuse_in_parts, large_head];
+    for script in scripts {
         for outcome in expecting(move |conn| {
-            if pause {
-                refuse_in_parts(conn);
-            } else {
-                conn.json(413, TOO_LARGE);
-            }
+            script(conn);
             conn.stall_unread();
         }) {
             outcome.fails(HELIO_ERR_BAD_REQUEST).says(&["The request is too large"]);
