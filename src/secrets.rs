@@ -1,32 +1,26 @@
 //! What must never be read anywhere, and how it is masked.
 //!
-//! Servers send back what they were sent, and seldom as they got it: in JSON, where any character may be escaped, in
-//! URLs, in pages. So a secret is looked for character by character, each in any of its forms. What cannot be told from
-//! chance is left: words of less than four characters.
+//! Servers send back what they were sent, and seldom as they got it: in JSON, in URLs, in pages, or one within the other.
+//! So a text is looked at as it is and unpacked in each of these ways, a few times over; what is found in any of these
+//! views is masked where it stands in the text. What cannot be told from chance is left: words of less than four bytes.
+
+use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::text::text_end;
+
 const MASK: &str = "***";
 /// Words shorter than this are not masked: they would blot out ordinary text and are no secret worth the name.
 const SHORTEST: usize = 4;
-/// No form of a character is longer: `\ud83c\udf0d`, behind some more backslashes.
-const LONGEST_FORM: usize = 20;
+/// So often is a text unpacked.
+const DEEPEST: usize = 3;
 
 /// The secrets of one client. Everything that leaves in a message, body, report or log line goes through [`Secrets::mask`].
 #[derive(Default, Clone)]
 pub struct Secrets {
-    words: Vec<String>, // longest first, so that a part never spoils the whole
-}
-
-/// What stands at a place of a text.
-#[derive(PartialEq, Eq, Debug)]
-enum Found {
-    /// The word, in so many bytes.
-    Whole(usize),
-    /// So many characters of the word; there the text ends.
-    Cut(usize),
-    No,
+    words: Vec<String>, // in small letters: names of fields are, and what is written into them
 }
 
 impl Secrets {
@@ -52,9 +46,9 @@ impl Secrets {
     }
 
     fn add_word(&mut self, word: &str) {
-        if word.len() >= SHORTEST && !self.words.iter().any(|known| known == word) {
-            self.words.push(word.to_owned());
-            self.words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        let word = word.to_ascii_lowercase();
+        if word.len() >= SHORTEST && !self.words.contains(&word) {
+            self.words.push(word);
         }
     }
 
@@ -65,25 +59,29 @@ impl Secrets {
 
     /// The text without any secret of both in it.
     pub fn mask_with(&self, others: &Secrets, text: String) -> String {
-        self.with(others).into_iter().fold(text, masked)
+        self.masked(others, text, false)
     }
 
     /// The same for a text that was cut off, perhaps within a secret: the beginning of one at its end goes, too.
     pub fn mask_cut_with(&self, others: &Secrets, text: String) -> String {
-        let mut text = self.mask_with(others, text);
-        let cuts = self.with(others).into_iter().filter_map(|word| beginning_at_end(&text, word)).min();
-        if let Some(at) = cuts {
-            text.truncate(at);
-            text.push_str(MASK);
-        }
-        text
+        self.masked(others, text, true)
     }
 
-    /// All words of both, longest first.
-    fn with<'a>(&'a self, others: &'a Secrets) -> Vec<&'a str> {
-        let mut words: Vec<_> = self.words.iter().chain(&others.words).map(String::as_str).collect();
-        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-        words
+    fn masked(&self, others: &Secrets, text: String, is_cut: bool) -> String {
+        let words: Vec<&str> = self.words.iter().chain(&others.words).map(String::as_str).collect();
+        let Some(shortest) = words.iter().map(|word| if is_cut { SHORTEST } else { word.len() }).min() else {
+            return text;
+        };
+        if text.len() < shortest {
+            return text;
+        }
+        let mut found = Vec::new();
+        look(&View::of(&text), &words, false, 0, &mut found);
+        if is_cut {
+            let longest = words.iter().map(|word| word.len()).max().unwrap_or_default();
+            found.extend(cut_at(&text, longest, &words).map(|at| at..text.len()));
+        }
+        replaced(text, found)
     }
 }
 
@@ -93,136 +91,153 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-fn masked(text: String, word: &str) -> String {
-    let bytes = text.as_bytes();
-    let (mut out, mut kept, mut at) = (String::new(), 0, 0);
-    while let Some(found) = next_start(&bytes[at..], word) {
-        at += found;
-        match look(&text[at..], word) {
-            Found::Whole(length) => {
-                out.push_str(&text[kept..at]);
-                out.push_str(MASK);
-                at += length;
-                kept = at;
-            }
-            _ => at += text[at..].chars().next().map_or(1, char::len_utf8),
-        }
-    }
-    if kept == 0 {
+/// The text with a mask over each of these ranges; those that overlap are one.
+fn replaced(text: String, mut ranges: Vec<Range<usize>>) -> String {
+    if ranges.is_empty() {
         return text;
+    }
+    ranges.sort_by_key(|range| range.start);
+    let (mut out, mut kept) = (String::with_capacity(text.len()), 0);
+    for range in ranges {
+        if range.start >= kept {
+            out.push_str(&text[kept..range.start]);
+            out.push_str(MASK);
+        }
+        kept = kept.max(range.end);
     }
     out.push_str(&text[kept..]);
     out
 }
 
-/// Where the word may begin.
-fn next_start(bytes: &[u8], word: &str) -> Option<usize> {
-    let first = word.as_bytes()[0].to_ascii_lowercase();
-    bytes.iter().position(|byte| byte.to_ascii_lowercase() == first || matches!(byte, b'\\' | b'%' | b'&'))
+/// A text unpacked, and where each of its bytes comes from.
+struct View {
+    text: String,        // in small letters
+    origins: Vec<usize>, // one more than bytes: the last is the end. Empty: each byte stands where it stood
 }
 
-/// Where a beginning of the word stands at the end of the text.
-fn beginning_at_end(text: &str, word: &str) -> Option<usize> {
-    let from = text.len().saturating_sub(word.chars().count() * LONGEST_FORM);
-    let begins = |at: &usize| text.is_char_boundary(*at) && next_start(&text.as_bytes()[*at..], word) == Some(0);
-    (from..text.len())
-        .filter(begins)
-        .find(|at| matches!(look(&text[*at..], word), Found::Cut(count) if count >= SHORTEST))
-}
-
-/// What stands at the beginning of the text.
-fn look(text: &str, word: &str) -> Found {
-    let mut rest = text;
-    for (count, (at, wanted)) in word.char_indices().enumerate() {
-        if rest.is_empty() {
-            return Found::Cut(count);
-        }
-        // Names of fields are small letters, and what is written into them.
-        let plain = rest.starts_with(|found: char| found.eq_ignore_ascii_case(&wanted)).then_some(wanted.len_utf8());
-        let packed = packed_form(rest, wanted);
-        if let (Some(_), Some(packed)) = (plain, packed) {
-            // An `&amp;` may be one character or five.
-            let taken = text.len() - rest.len() + packed;
-            match look(&rest[packed..], &word[at + wanted.len_utf8()..]) {
-                Found::Whole(length) => return Found::Whole(taken + length),
-                Found::Cut(more) => return Found::Cut(count + 1 + more),
-                Found::No => {}
-            }
-        }
-        match plain.or(packed) {
-            Some(length) => rest = &rest[length..],
-            None if rest.len() < LONGEST_FORM && rest.starts_with(['\\', '%', '&']) => return Found::Cut(count),
-            None => return Found::No,
-        }
+impl View {
+    fn of(text: &str) -> Self {
+        View { text: text.to_ascii_lowercase(), origins: Vec::new() }
     }
-    Found::Whole(text.len() - rest.len())
-}
 
-/// The length of the form, other than itself, in which the text begins with this character.
-fn packed_form(text: &str, wanted: char) -> Option<usize> {
-    match text.as_bytes()[0] {
-        b'\\' if wanted == '\\' => {
-            // Doubled as often as the text was packed; one more belongs to what follows.
-            let run = text.len() - text.trim_start_matches('\\').len();
-            Some(run - run % 2).filter(|length| *length > 0)
+    fn origin(&self, at: usize) -> usize {
+        if self.origins.is_empty() { at } else { self.origins[at] }
+    }
+
+    /// Unpack: `form` reads one character that is packed, and says how many bytes that takes. `None`: nothing is.
+    fn unpacked(&self, form: Form) -> Option<View> {
+        let bytes = self.text.as_bytes();
+        let first = memchr::memchr(form.begins_with, bytes)?;
+        let mut next =
+            View { text: self.text[..first].to_owned(), origins: (0..first).map(|at| self.origin(at)).collect() };
+        let (mut at, mut is_packed) = (first, false);
+        while at < bytes.len() {
+            let found = if bytes[at] == form.begins_with { (form.read)(&self.text[at..]) } else { None };
+            is_packed |= found.is_some();
+            let plain = || self.text[at..].chars().next().map(|character| (character, character.len_utf8()));
+            let Some((character, length)) = found.or_else(plain) else { break };
+            next.text.push(character.to_ascii_lowercase());
+            next.origins.resize(next.text.len(), self.origin(at));
+            at += length;
         }
-        b'\\' => json_form(text, wanted),
-        b'%' => percent_form(text, wanted),
-        b'&' => html_form(text, wanted),
-        _ => None,
+        next.origins.push(self.origin(bytes.len()));
+        is_packed.then_some(next)
     }
 }
 
-/// `\/`, `\n`, `\u0026`, a pair of those; JSON within JSON has more backslashes.
-fn json_form(text: &str, wanted: char) -> Option<usize> {
-    let mut units = [0u16; 2];
-    let mut rest = text;
-    for (place, unit) in wanted.encode_utf16(&mut units).iter().enumerate() {
-        let behind = rest.trim_start_matches('\\');
-        if behind.len() == rest.len() {
-            return None;
-        }
-        let letter = behind.chars().next()?;
-        rest = match letter {
-            'u' if u16::from_str_radix(behind.get(1..5)?, 16).ok()? == *unit => &behind[5..],
-            'n' | 't' | 'r' | 'b' | 'f' if place == 0 && control(letter) == wanted => &behind[1..],
-            _ if place == 0 && letter == wanted && letter.is_ascii_punctuation() => &behind[1..],
-            _ => return None,
-        };
-    }
-    Some(text.len() - rest.len())
+/// A way in which characters are packed.
+#[derive(Clone, Copy)]
+struct Form {
+    begins_with: u8,
+    read: fn(&str) -> Option<(char, usize)>,
 }
 
-fn control(letter: char) -> char {
-    match letter {
+const FORMS: [Form; 3] = [
+    Form { begins_with: b'\\', read: json_form },
+    Form { begins_with: b'%', read: percent_form },
+    Form { begins_with: b'&', read: html_form },
+];
+
+/// Look for the words in this view and in those that come out of it; say where they stand in the text.
+fn look(view: &View, words: &[&str], is_cut: bool, depth: usize, found: &mut Vec<Range<usize>>) {
+    let text = view.text.as_bytes();
+    for word in words {
+        let places = memchr::memmem::find_iter(text, word.as_bytes());
+        found.extend(places.map(|at| view.origin(at)..view.origin(at + word.len())));
+        if let Some(at) = beginning_at_end(text, word.as_bytes()).filter(|_| is_cut) {
+            found.push(view.origin(at)..view.origin(text.len()));
+        }
+    }
+    if depth < DEEPEST {
+        for next in FORMS.iter().filter_map(|form| view.unpacked(*form)) {
+            look(&next, words, is_cut, depth + 1, found);
+        }
+    }
+}
+
+/// Where the longest beginning of the word stands that ends the text.
+fn beginning_at_end(text: &[u8], word: &[u8]) -> Option<usize> {
+    let from = text.len().saturating_sub(word.len() - 1);
+    let to = text.len().saturating_sub(SHORTEST - 1);
+    (from..to).find(|at| text[*at] == word[0] && word.starts_with(&text[*at..]))
+}
+
+/// Where the beginning of a word stands that was cut off with the text, perhaps within a form of a character.
+fn cut_at(text: &str, longest: usize, words: &[&str]) -> Option<usize> {
+    const LONGEST_FORM: usize = 12;
+    let from = text_end(text, text.len().saturating_sub((longest + 1) * LONGEST_FORM));
+    let tail = &text[from..];
+    let last = text_end(tail, tail.len().saturating_sub(LONGEST_FORM));
+    let forms = tail[last..].match_indices(['\\', '%', '&']).map(|(at, _)| last + at);
+    let mut found = Vec::new();
+    for end in forms.chain([tail.len()]) {
+        let mut here = Vec::new();
+        look(&View::of(&tail[..end]), words, true, 0, &mut here);
+        found.extend(here.into_iter().filter(|range| range.end == end).map(|range| from + range.start));
+    }
+    found.into_iter().min()
+}
+
+/// `\/`, `\n`, `\u0026`, or two of those for one character.
+fn json_form(text: &str) -> Option<(char, usize)> {
+    let letter = text[1..].chars().next()?;
+    let plain = match letter {
+        'u' => return unicode_form(text),
         'n' => '\n',
         't' => '\t',
         'r' => '\r',
         'b' => '\u{8}',
-        _ => '\u{c}',
-    }
+        'f' => '\u{c}',
+        '"' | '\\' | '/' => letter,
+        _ => return None,
+    };
+    Some((plain, 2))
 }
 
-/// `%2B`, once or, as `%252B`, more often.
-fn percent_form(text: &str, wanted: char) -> Option<usize> {
-    let mut bytes = [0u8; 4];
-    let mut rest = text;
-    for byte in wanted.encode_utf8(&mut bytes).bytes() {
-        rest = rest.strip_prefix('%')?;
-        while let Some(again) = rest.strip_prefix("25").filter(|_| byte != b'%') {
-            rest = again;
-        }
-        if u8::from_str_radix(rest.get(..2)?, 16).ok()? != byte {
-            return None;
-        }
-        rest = &rest[2..];
-    }
-    Some(text.len() - rest.len())
+fn unicode_form(text: &str) -> Option<(char, usize)> {
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let units = [Some(unit(text)?), text.get(6..).and_then(unit)];
+    let decoded = char::decode_utf16(units.into_iter().flatten()).next()?.ok()?;
+    Some((decoded, 6 * decoded.len_utf16()))
+}
+
+/// `%2B`, or several of those for one character.
+fn percent_form(text: &str) -> Option<(char, usize)> {
+    let byte = |place: usize| {
+        let digits = text.get(3 * place..)?.strip_prefix('%')?.get(..2)?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    let bytes: Vec<u8> = (0..4).map_while(byte).collect();
+    (1..=bytes.len()).find_map(|count| {
+        let character = std::str::from_utf8(&bytes[..count]).ok()?.chars().next()?;
+        Some((character, 3 * count))
+    })
 }
 
 /// `&amp;`, `&#38;`, `&#x26;`.
-fn html_form(text: &str, wanted: char) -> Option<usize> {
-    let end = text.bytes().take(LONGEST_FORM).position(|byte| byte == b';')?;
+fn html_form(text: &str) -> Option<(char, usize)> {
+    const LONGEST: usize = 12;
+    let end = text.bytes().take(LONGEST).position(|byte| byte == b';')?;
     let name = &text[1..end];
     let code = match name.strip_prefix('#') {
         Some(digits) => match digits.strip_prefix(['x', 'X']) {
@@ -234,7 +249,7 @@ fn html_form(text: &str, wanted: char) -> Option<usize> {
             .find(|(known, _)| *known == name)
             .map(|(_, character)| *character as u32),
     };
-    (code? == wanted as u32).then_some(end + 1)
+    Some((char::from_u32(code?)?, end + 1))
 }
 
 #[cfg(test)]
@@ -304,6 +319,33 @@ mod tests {
             ("key: sk-helio is cut", "key: sk-helio is cut"),
         ] {
             assert_eq!(secrets.mask_cut_with(&Secrets::default(), text.into()), cut);
+        }
+    }
+
+    #[test]
+    fn forms_that_look_like_the_secret_itself_hide_nothing() {
+        for (secret, sent) in [
+            ("hunter%25two%25", "hunter%25two%25"),
+            ("hunter%25two%25", "hunter%2525two%2525"),
+            (r"pa\\ssword", r"pa\\\\ssword"),
+            (r"ends\\", r"ends\\"),
+            ("ends&amp;", "ends&amp;"),
+            ("100%hunter", "100%2525hunter"),
+            ("a&b\"hunter", r"a\u0026amp;b\u0026quot;hunter"),
+            ("x%41y&", r"x%41y\u0026"),
+        ] {
+            assert_eq!(secrets(&[secret]).mask(format!("({sent}) {sent}")), "(***) ***", "{secret} sent as {sent}");
+        }
+        let cut = secrets(&["&%;\\u\";u\"5&5"]).mask_cut_with(&Secrets::default(), "got &%;\\u\";u\"5&amp".into());
+        assert_eq!(cut, "got ***");
+    }
+
+    #[test]
+    fn a_text_that_is_all_escapes_takes_no_longer_than_its_length() {
+        let secrets = secrets(&[r"pa\\ssword", "100%hunter", "a&b\"hunter", "a".repeat(4000).as_str()]);
+        for piece in ["\\", "%25", "&amp;", "\\u0026", "a", " "] {
+            let text = piece.repeat((1 << 20) / piece.len());
+            assert!(secrets.mask_cut_with(&Secrets::default(), text).len() <= 1 << 20); // quadratic it would take minutes
         }
     }
 }

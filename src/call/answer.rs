@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
+use super::attempt::LONGEST_SECRET;
 use super::reading::{Ended, Kept, Pause, ReadBuffer, Reading, Stopped, Tail};
 use super::report::write_headers;
 use super::{Call, Failed, Outcome, Phase, retry};
@@ -17,7 +18,7 @@ use crate::deliver::{EventKind, Shown};
 use crate::failure::Failure;
 use crate::fault;
 use crate::status::Status;
-use crate::text::{ZString, excerpt};
+use crate::text::{ZString, excerpt, text_end};
 use crate::wire::{Answer, End as Ending, Reason, Slot};
 
 /// Who has read so often lets others have their turn.
@@ -169,7 +170,7 @@ impl Call<'_> {
             self.host_was_slow(self.now() - before);
         }
         reading.unshown = shown == Shown::Full;
-        reading.full_since = reading.unshown.then(Instant::now);
+        reading.full_since = reading.unshown.then(|| self.now());
         match shown {
             Shown::Seen => None,
             Shown::Full => Some(Pause::Full),
@@ -302,7 +303,7 @@ impl Call<'_> {
         match stopped {
             Stopped::Fault(Fault::Refused(text)) => {
                 let partial = body.partial();
-                Err(self.refused(self.mask(text), slot, partial))
+                Err(self.refused(text, true, slot, partial))
             }
             Stopped::Broken | Stopped::Garbled(_) if body.is_whole_json() => match body.verdict() {
                 Verdict::Complete(told) => Ok(told),
@@ -317,7 +318,7 @@ impl Call<'_> {
                 Verdict::Empty => {
                     self.strange(slot, format!("answered with status {} and an empty body", self.http_status), None)
                 }
-                Verdict::Fault(Fault::Refused(text)) => Err(self.refused(self.mask(text), slot, None)),
+                Verdict::Fault(Fault::Refused(text)) => Err(self.refused(text, true, slot, None)),
                 Verdict::Fault(Fault::Strange(why, bytes)) => self.not_understood(why, bytes, slot, None),
                 Verdict::Fault(Fault::TooLarge(key)) => self.strange(slot, format!("passed limits.{key}"), None),
             },
@@ -341,7 +342,8 @@ impl Call<'_> {
     }
 
     /// `bytes` are those in question.
-    fn not_understood(&self, why: String, bytes: String, slot: &Slot, partial: Option<Final>) -> Outcome {
+    fn not_understood(&self, why: String, mut bytes: String, slot: &Slot, partial: Option<Final>) -> Outcome {
+        bytes.truncate(text_end(&bytes, EXCERPT + LONGEST_SECRET));
         let bytes = excerpt(&self.mask_cut(bytes), EXCERPT);
         let packed = self
             .report

@@ -19,9 +19,11 @@ use crate::wire::{Answer, Outgoing, Reason, Slot, WireError};
 /// Of the body of a refusal so much is kept.
 const REFUSAL_MOST: usize = 1 << 20;
 /// Secrets are masked before anything is cut, so that none is cut in half: so much more is read for that.
-const LONGEST_SECRET: usize = 64 * 1024;
-/// The body of a refusal says why, and is no reason to wait for long: after so much silence what has come is all.
+pub(super) const LONGEST_SECRET: usize = 64 * 1024;
+/// The body of a refusal says why, and is no reason to wait for long: after so much silence what has come is all,
 const PATIENCE: Duration = Duration::from_secs(5);
+/// and after so long in any case.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Of a server's words so much is shown.
 const MESSAGE_MOST: usize = 2000;
 /// Of a redirect's target so much is shown.
@@ -149,14 +151,15 @@ impl Call<'_> {
         let mut body = answer.body;
         let (mut bytes, mut buffer) = (Vec::new(), vec![0u8; READ_FIRST]);
         let mut is_whole = false;
-        self.job.deadlines.enter_refusal(PATIENCE, self.now());
+        let longest = self.now() + LONGEST;
+        self.job.deadlines.enter_refusal(self.now() + PATIENCE);
         while bytes.len() < REFUSAL_MOST + LONGEST_SECRET && !is_whole {
             match body.read(&mut buffer) {
                 Ok(0) => is_whole = true,
                 Ok(count) => {
                     bytes.extend_from_slice(&buffer[..count]);
                     self.job.deadlines.enter(Phase::Idle, self.now());
-                    self.job.deadlines.enter_refusal(PATIENCE, self.now());
+                    self.job.deadlines.enter_refusal(longest.min(self.now() + PATIENCE));
                 }
                 Err(_) => break,
             }
@@ -165,17 +168,20 @@ impl Call<'_> {
         if !matches!(stop, None | Some(Reason::Enough)) {
             return Err(self.stopped(None));
         }
-        let text = lossy(bytes);
-        let text = if is_whole && stop.is_none() { self.mask(text) } else { self.mask_cut(text) };
-        Err(self.refused(text, slot, None))
+        Err(self.refused(lossy(bytes), is_whole && stop.is_none(), slot, None))
     }
 
-    /// A refusal by status, or inside an answer. The body is masked.
-    pub(super) fn refused(&self, mut body: String, slot: &Slot, partial: Option<Final>) -> Box<Failed> {
+    /// A refusal by status, or inside an answer. It is understood as it came, and then masked.
+    pub(super) fn refused(&self, mut body: String, is_whole: bool, slot: &Slot, partial: Option<Final>) -> Box<Failed> {
         let http_status = self.http_status;
         let in_answer = http_status < 400;
-        body.truncate(text_end(&body, REFUSAL_MOST));
+        let most = text_end(&body, REFUSAL_MOST + LONGEST_SECRET);
+        let is_whole = is_whole && most == body.len();
+        body.truncate(most);
         let refusal = refusal::understand(if in_answer { 0 } else { http_status }, &body);
+        let mask = |text| if is_whole { self.mask(text) } else { self.mask_cut(text) };
+        let mut body = mask(body);
+        body.truncate(text_end(&body, REFUSAL_MOST));
         let advice = advice(refusal.status);
         let read_wish = || retry::Wish::read(&self.report.headers, self.job.deadlines.clock().time_of_day());
         let how = if in_answer {
@@ -183,8 +189,7 @@ impl Call<'_> {
         } else {
             format!("refused with status {http_status}")
         };
-        // Unescaped it may hold what was hidden before.
-        let message = excerpt(&self.mask(refusal.message), MESSAGE_MOST);
+        let message = excerpt(&mask(refusal.message), MESSAGE_MOST);
         let message = format!("{} {how}: {message}{advice}", slot.peer());
         let failure = Failure {
             code: refusal.code,

@@ -84,9 +84,8 @@ impl Deadlines {
         self.schedule(&mut state);
     }
 
-    /// The phase goes on, but for no longer than this: then what has come of a refusal is enough.
-    pub fn enter_refusal(self: &Arc<Self>, patience: Duration, now: Instant) {
-        let Some(due) = now.checked_add(patience) else { return };
+    /// The phase goes on, but no longer than until then: what has come of a refusal is enough.
+    pub fn enter_refusal(self: &Arc<Self>, due: Instant) {
         let mut state = self.lock();
         if state.phase.is_none_or(|(at, _)| due < at) {
             state.phase = Some((due, Reason::Enough));

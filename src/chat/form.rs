@@ -72,21 +72,25 @@ impl Beginning {
             }
             self.begun = true;
         }
-        loop {
+        let mut at = 0;
+        let first = loop {
             if self.comment > 0 {
-                let end = memchr::memchr2(b'\n', b'\r', seen);
-                let length = end.unwrap_or(seen.len());
-                seen.drain(..length);
+                let end = memchr::memchr2(b'\n', b'\r', &seen[at..]);
+                let length = end.unwrap_or(seen.len() - at);
+                at += length;
                 self.comment = if end.is_some() { 0 } else { self.comment + length as u64 };
             }
-            let blank = seen.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            seen.drain(..blank);
-            match seen.first() {
-                None => return Decision::Wait,
-                Some(b'{' | b'[') => return Decision::Json,
+            at += seen[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            match seen.get(at) {
                 Some(b':') => self.comment = 1,
-                Some(_) => break,
+                other => break other.copied(),
             }
+        };
+        seen.drain(..at); // once, whatever the number of keep-alives
+        match first {
+            None => return Decision::Wait,
+            Some(b'{' | b'[') => return Decision::Json,
+            Some(_) => {}
         }
         let word = &seen[..seen.len().min(NAME_MOST)];
         let end = word.iter().position(|byte| matches!(byte, b':' | b'\r' | b'\n'));

@@ -79,7 +79,9 @@ impl Connector<()> for LaneConnector {
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Lane>, ureq::Error> {
         let slot = slot::current().ok_or(ureq::Error::ConnectionFailed)?;
-        if let Some(spare) = self.0.take_spare().filter(|_| !slot.wants_fresh()) {
+        if !slot.wants_fresh()
+            && let Some(spare) = self.0.take_spare()
+        {
             return Ok(Some(spare));
         }
         slot.connecting();

@@ -1,5 +1,5 @@
-//! Interim heads: the 100 to 103 that may come before an answer. They never reach ureq, which would take some of them
-//! for nonsense and let others pass that are.
+//! Interim heads: the 100 to 103 that may come before an answer. They are kept from ureq, which would take some of them
+//! for nonsense and let others pass that are; only one that does not end is left to it, and to its limit on heads.
 
 use super::WireError;
 use crate::status::Status;

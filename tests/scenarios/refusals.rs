@@ -346,3 +346,36 @@ fn stalled_after(sent: &str, config: Value) -> (Outcome, usize) {
     let outcome = client.ask(ASK);
     (outcome, server.requests().len())
 }
+
+#[test]
+fn a_refusal_that_trickles_is_not_waited_for_without_end() {
+    let time = Time::default();
+    let server = {
+        let time = time.clone();
+        Server::new(move |_, conn| {
+            conn.head(503, &[], Framing::Chunked);
+            while !conn.has_left() {
+                conn.body("more ");
+                conn.wait_until_read();
+                time.pass(Duration::from_secs(1));
+            }
+        })
+    };
+    let client = Client::with(&server, json!({"retry": {"max_retries": 0}}));
+    time.set_to(client.handle());
+    let outcome = client.ask(ASK);
+    outcome.fails(HELIO_ERR_OVERLOADED).says(&["more more"]);
+    assert!(outcome.report()["us"]["total"].as_u64().unwrap() >= 30_000_000);
+}
+
+#[test]
+fn a_header_value_that_stands_in_a_refusal_too_does_not_change_what_it_is() {
+    let body =
+        r#"{"success":false,"error":{"message":"Used up","code":"insufficient_quota","upstream":true,"limit":2024}}"#;
+    for headers in [json!({}), json!({"Helicone-Cache-Enabled": "true"}), json!({"X-Version": "2024"})] {
+        let server = Server::new(move |_, conn| conn.json(429, body));
+        let outcome = Client::with(&server, json!({"headers": headers})).ask(ASK);
+        let error = outcome.fails(HELIO_ERR_QUOTA_EXCEEDED);
+        assert_eq!((error.code(), server.requests().len()), ("insufficient_quota", 1), "{headers}");
+    }
+}
