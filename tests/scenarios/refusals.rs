@@ -335,9 +335,10 @@ fn stalled_after(sent: &str, config: Value) -> (Outcome, usize) {
         Server::new(move |_, conn| {
             conn.head(429, &[("content-type", "application/json"), ("retry-after-ms", "1")], Framing::UntilClose);
             conn.body(&sent);
+            conn.wait_until_read();
             while !conn.has_left() {
                 time.pass(Duration::from_secs(1));
-                std::thread::yield_now();
+                std::thread::sleep(Duration::from_millis(1)); // only to leave the processor to the client
             }
         })
     };
