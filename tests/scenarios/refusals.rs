@@ -289,7 +289,8 @@ fn the_evidence_is_in_the_report() {
 #[test]
 fn how_long_to_wait_is_said_where_waiting_helps() {
     let after = |http_status: u16, headers: &'static [(&str, &str)]| {
-        let outcome = ask_whole(move |conn| conn.answer(http_status, headers, ""));
+        let server = Server::new(move |_, conn| conn.answer(http_status, headers, ""));
+        let outcome = Client::with(&server, json!({"retry": {"max_retries": 0}})).ask(ASK);
         outcome.error.expect("an error").retry_after_ms
     };
     assert_eq!(after(429, &[("retry-after", "7")]), 7000);
