@@ -172,10 +172,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Show the end to the host. Gives back the rest of a connection whose answer has not ended yet.
+    /// Show the end to the host. Gives back the rest of a connection whose answer has not ended yet; one that has is free
+    /// before the host can ask for the next.
     pub fn complete(self, end: &mut End) -> Option<Tail> {
+        let tail = end.drain();
         self.completer.complete(end);
-        end.drain()
+        tail
     }
 
     /// What becomes of the call after this attempt.

@@ -239,15 +239,16 @@ fn slow(time: &Time, pause: Duration) -> Server {
 
 #[test]
 fn slow_progress_is_progress() {
-    // Each pause is shorter than the deadline, all together are longer.
+    // All pauses together are longer than the deadline, but no two are: the client may have read what came before a
+    // pause and not yet looked at the clock when the next begins.
     let time = Time::default();
-    let server = slow(&time, SECOND * (IDLE_S - 20));
+    let server = slow(&time, SECOND * (IDLE_S / 2 - 1));
     let client = Client::of(&server);
     time.set_to(client.handle());
     for body in [ASK, ASK_STREAM] {
         let outcome = client.ask(body);
         outcome.ok();
-        assert!(outcome.report()["us"]["total"].as_u64().unwrap() > u64::from(IDLE_S) * 4_000_000);
+        assert!(outcome.report()["us"]["total"].as_u64().unwrap() > u64::from(IDLE_S) * 2_000_000);
     }
 }
 

@@ -200,6 +200,13 @@ fn at_once(conn: &mut Conn) {
     conn.stream([words + &hello().concat()]);
 }
 
+/// What the reactor was at is done: it has found no room for the next event of a stream that it reads. A connection that
+/// is opened needs it, too.
+fn until_the_reactor_has_turned(client: &Client) {
+    assert_eq!(client.handle().prewarm(), HELIO_OK);
+    client.handle().until_stats("connections/idle", 1);
+}
+
 #[test]
 fn idle_rests_while_nobody_makes_room() {
     let server = Server::new(|_, conn| at_once(conn));
@@ -207,6 +214,7 @@ fn idle_rests_while_nobody_makes_room() {
         let client = Client::of(&server);
         let running = client.call(ASK_STREAM).overrides(&limits(3, 1 << 20)).mode(mode).submit();
         client.handle().until_pending(3);
+        until_the_reactor_has_turned(&client);
         Time::of(client.handle()).pass(HOUR);
         let outcome = running.wait();
         outcome.ok();
@@ -284,6 +292,7 @@ fn what_follows_the_finish_waits_for_the_host_and_not_for_the_clock() {
         });
         let running = call.submit();
         client.handle().until_pending(3);
+        until_the_reactor_has_turned(&client);
         Time::of(client.handle()).pass(HOUR);
         let outcome = running.wait();
         assert_eq!(outcome.ok()["usage"]["total_tokens"], 5, "{mode:?}");

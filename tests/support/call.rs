@@ -1,10 +1,11 @@
 //! One request: prepared, made in the way of this process, watched, and checked.
 
 use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{dangling_mut, null};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::ThreadId;
 
 use helio::abi::*;
@@ -221,22 +222,35 @@ pub fn receive_for(handle: Handle, mode: Mode, wait_ms: u32, most: u32) -> helio
     match mode {
         Mode::Poll => handle.poll(wait_ms, most).0,
         Mode::Pull => {
+            // Whoever takes an event puts it into its request's inbox before another can take the next, so that they
+            // are seen in order also where several threads receive.
+            let takes = taker_of(handle);
+            let taking = lock(&takes);
             let (status, event) = handle.next_event(wait_ms);
             if event.is_null() {
                 return status;
             }
-            // SAFETY: a valid event that is ours until it is released, with what was given at its submission.
-            unsafe {
-                let observer = (*event).user_data;
-                if on_event(event, observer) != 0 {
-                    handle.cancel((*event).request);
-                }
+            // SAFETY: a valid event that is ours until it is released, with what was given at its submission: an
+            // observer, which is never freed.
+            let (event, observer) = unsafe {
+                let copied = copied::event(&*event);
+                let observer = &*(*event).user_data.cast::<Observer>();
                 helio_event_release(event);
-            }
+                (copied, observer)
+            };
+            lock(&observer.inbox).push_back(event);
+            drop(taking);
+            observer.see_inbox(handle);
             status
         }
         Mode::Complete | Mode::Thread => HELIO_OK,
     }
+}
+
+/// Held by whoever takes a PULL event of this client.
+fn taker_of(handle: Handle) -> Arc<Mutex<()>> {
+    static TAKERS: Mutex<BTreeMap<usize, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    lock(&TAKERS).entry(handle.0.addr()).or_default().clone()
 }
 
 /// The bare `helio_complete`; whatever events there were, they are not in the outcome.
@@ -268,6 +282,8 @@ struct Observer {
     thread: ThreadId,
     state: Mutex<State>,
     done: Condvar,
+    inbox: Mutex<VecDeque<Event>>, // PULL events that were taken and not yet seen
+    sees: Mutex<()>,               // held while they are
 }
 
 struct State {
@@ -289,7 +305,14 @@ impl Observer {
         let hook = Some(SendHook(hook));
         let state = State { events: Vec::new(), hook, panic: None, running: false, is_done: false };
         let thread = std::thread::current().id();
-        Box::leak(Box::new(Observer { mode, thread, state: Mutex::new(state), done: Condvar::new() }))
+        Box::leak(Box::new(Observer {
+            mode,
+            thread,
+            state: Mutex::new(state),
+            done: Condvar::new(),
+            inbox: Mutex::default(),
+            sees: Mutex::default(),
+        }))
     }
 
     fn user_data(&self) -> *mut c_void {
@@ -317,6 +340,20 @@ impl Observer {
             resume_unwind(panic);
         }
         state.events.clone()
+    }
+
+    /// Sees what was taken, unless somebody does already, who will see that, too.
+    fn see_inbox(&self, handle: Handle) {
+        while !lock(&self.inbox).is_empty() {
+            let Ok(_seeing) = self.sees.try_lock() else { return };
+            loop {
+                let Some(event) = lock(&self.inbox).pop_front() else { break };
+                let request = event.request;
+                if guarded(self, event.is_done(), || event) != 0 {
+                    handle.cancel(request);
+                }
+            }
+        }
     }
 
     fn see(&self, event: Event) -> i32 {
@@ -359,15 +396,16 @@ impl Observer {
 unsafe extern "C" fn on_event(event: *const helio_event, user_data: *mut c_void) -> i32 {
     // SAFETY: an observer of ours, which is never freed, or this test finds a grave bug.
     let observer = unsafe { &*user_data.cast::<Observer>() };
-    let seen = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: the library gives a valid event that lives until this function returns.
-        observer.see(unsafe { copied::event(&*event) })
-    }));
-    seen.unwrap_or_else(|panic| {
+    // SAFETY: the library gives a valid event that lives until this function returns.
+    unsafe { guarded(observer, (*event).kind == HELIO_EVENT_DONE, || copied::event(&*event)) }
+}
+
+/// Has the event seen; a check that fails is kept for the end of the call.
+fn guarded(observer: &Observer, is_done: bool, event: impl FnOnce() -> Event) -> i32 {
+    catch_unwind(AssertUnwindSafe(|| observer.see(event()))).unwrap_or_else(|panic| {
         let mut state = lock(&observer.state);
         state.panic.get_or_insert(panic);
-        // SAFETY: as above.
-        state.is_done |= unsafe { (*event).kind } == HELIO_EVENT_DONE;
+        state.is_done |= is_done;
         observer.done.notify_all();
         1
     })
