@@ -9,6 +9,7 @@
 //!
 //! * [`abi`] checks what comes in, and keeps panics from going out;
 //! * [`client`] is what lives as long as the client: config, admission, the runtime;
+//! * [`check`] holds a request against what the endpoint takes, if the host wants that;
 //! * [`call`] is one request from its start to its DONE: attempts, deadlines, retries, the report;
 //! * [`provider`] knows what to send to whom, [`wire`] how the bytes travel;
 //! * [`sse`] cuts bytes into events, [`chat`] says what they mean;
@@ -19,6 +20,7 @@
 pub mod abi;
 pub mod call;
 pub mod chat;
+pub mod check;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -37,13 +37,17 @@ impl Log {
 
     /// Write a line; the text is only made if somebody reads it.
     pub fn write(&self, level: Level, target: &str, message: impl FnOnce() -> String) {
-        let is_read = level as i32 <= self.level && !self.is_muted.load(Ordering::Relaxed);
-        let Some(sink) = self.sink.as_ref().filter(|_| is_read) else {
+        let Some(sink) = self.sink.as_ref().filter(|_| self.is_read(level)) else {
             return;
         };
         // The lock is given back before the host's code runs.
         let message = self.mask(message());
         sink(level, target, &message);
+    }
+
+    /// Whether anybody reads lines of this level.
+    pub fn is_read(&self, level: Level) -> bool {
+        self.sink.is_some() && level as i32 <= self.level && !self.is_muted.load(Ordering::Relaxed)
     }
 
     /// Nobody reads it any more.

@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod deadline;
 mod end;
+mod limiter;
 mod reading;
 mod report;
 mod request;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 pub use attempt::Opened;
 pub use deadline::{Deadlines, Keeper, Phase};
 pub use end::{Completer, End, Ticket};
+pub use limiter::Limiter;
 pub use reading::{Ended, Pause, ReadBuffer, Reading, Tail};
 pub use request::{Facts, check, utf8};
 
@@ -58,6 +60,8 @@ pub struct Surroundings {
     pub log: Log,
     /// Second and later attempts so far.
     pub retries: AtomicU64,
+    /// The client's own rate limit.
+    pub limiter: Option<Arc<Limiter>>,
 }
 
 /// What is to be done.
@@ -234,6 +238,7 @@ impl<'a> Call<'a> {
         let clock = self.job.deadlines.clock();
         let over = clock.now() + Duration::from_millis(wait_ms);
         self.around.retries.fetch_add(1, Ordering::Relaxed);
+        self.around.limiter.iter().for_each(|limiter| limiter.spend_attempt());
         tokio::select! {
             biased;
             _ = self.job.stop.pulled() => false,
@@ -268,6 +273,9 @@ impl<'a> Call<'a> {
             }
             None => (None, Words::default()),
         };
+        if let (Some(limiter), Some(usage)) = (&self.around.limiter, &self.report.usage) {
+            limiter.spend_usage(usage);
+        }
         let total = self.elapsed();
         self.log(Level::Debug, || format!("request {}: {status} after {} ms", self.job.id, total.as_millis()));
         let is_seen = self.completer.outlet().is_seen() || failure.is_some();

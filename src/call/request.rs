@@ -13,8 +13,8 @@ pub struct Facts {
     pub choices: usize,
 }
 
-/// Check that the bytes are one JSON object in UTF-8.
-pub fn check(bytes: &[u8]) -> Result<Facts, Failure> {
+/// Check that the bytes are one JSON object in UTF-8: the text, and what must be known of it.
+pub fn check(bytes: &[u8]) -> Result<(&str, Facts), Failure> {
     let text = utf8(bytes, "request body")?;
     let mut facts = Facts { streams: false, choices: 1 };
     let read = scan::members(text, |key, value| match key {
@@ -23,7 +23,7 @@ pub fn check(bytes: &[u8]) -> Result<Facts, Failure> {
         _ => {}
     });
     match read {
-        Some(()) => Ok(facts),
+        Some(()) => Ok((text, facts)),
         None => Err(Failure::new(
             Status::InvalidJson,
             format!(
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn only_one_object_in_utf8_is_a_request() {
-        let check = |bytes: &[u8]| check(bytes).map_err(|failure| failure.status);
+        let check = |bytes: &[u8]| check(bytes).map(|(_, facts)| facts).map_err(|failure| failure.status);
         assert_eq!(
             check(br#"{"model":"m","stream":true,"n":3,"x":[{"stream":false}]}"#),
             Ok(Facts { streams: true, choices: 3 })

@@ -33,6 +33,7 @@ fn call(config: &str) -> Call<'static> {
         api_key: Arc::default(),
         log: Log::new(None, 0, Arc::new(RwLock::new(Secrets::default()))),
         retries: AtomicU64::new(0),
+        limiter: None,
     };
     let (stop, keeper, started) = (Arc::<Stop>::default(), Arc::<Keeper>::default(), Instant::now());
     tokio::spawn(keeper.clone().watch());

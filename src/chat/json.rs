@@ -60,13 +60,17 @@ fn hex4(text: impl AsRef<str>) -> Option<u16> {
 
 /// The text of a string value; `None` for any other value.
 pub fn text(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = inner(raw)?;
+    inner(raw).map(plain)
+}
+
+/// The text that the inside of a string stands for.
+pub fn plain(inner: &str) -> Cow<'_, str> {
     if !inner.contains('\\') {
-        return Some(Cow::Borrowed(inner));
+        return Cow::Borrowed(inner);
     }
     let mut out = String::with_capacity(inner.len());
     unescape(inner, &mut out);
-    Some(Cow::Owned(out))
+    Cow::Owned(out)
 }
 
 /// Append a text as a JSON string, with its quotes.

@@ -17,7 +17,8 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 use once_cell::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::call::{self, Call, Completer, Deadlines, End, Job, Tail, Ticket};
+use crate::call::{self, Call, Completer, Deadlines, End, Job, Limiter, Tail, Ticket};
+use crate::check::{self, Finding, Mode};
 use crate::clock::Clock;
 use crate::config::{Config, Settings, check_key};
 use crate::deliver::{Delivery, Mailroom, Notify, Outlet, Received, Receiver, Taken, is_inside};
@@ -36,6 +37,8 @@ use stats::Counters;
 use threads::Threads;
 
 const TARGET: &str = "helio::client";
+/// So many findings of a request are told.
+const FINDINGS_MOST: usize = 10;
 /// So many connections are kept that wait for the end of an answer that is complete.
 const PARKED_MOST: usize = 16;
 
@@ -49,6 +52,7 @@ pub struct Client {
     secrets: Arc<RwLock<Secrets>>,
     registry: Registry,
     places: Places,
+    limiter: Option<Arc<Limiter>>,
     threads: Arc<Threads>,
     reactor: OnceCell<Reactor>,
     mailroom: Arc<Mailroom>,
@@ -118,14 +122,17 @@ impl Client {
         let mut secrets = config.settings.secrets.clone();
         config.secrets.iter().for_each(|secret| secrets.add(secret));
         let secrets = Arc::new(RwLock::new(secrets));
+        let clock = Clock::default();
+        let limiter = Limiter::new(clock.clone(), config.requests_per_minute, config.tokens_per_minute).map(Arc::new);
         let client = Client {
             tls,
             api_key: Arc::new(RwLock::new(config.api_key.clone())),
             log: Log::new(sink, log_level, secrets.clone()),
-            clock: Clock::default(),
+            clock,
             secrets,
             registry: Registry::default(),
-            places: Places::new(&config),
+            places: Places::new(&config, limiter.clone()),
+            limiter,
             threads: Arc::new(Threads::new(config.max_threads)),
             reactor: OnceCell::new(),
             mailroom: Arc::new(Mailroom::new(notify)),
@@ -293,11 +300,12 @@ impl Client {
     fn admit(self: &Arc<Self>, ask: Ask<'_>) -> Result<Admitted<'_>, Failure> {
         let started = self.clock.now();
         self.registry.check(ask.id)?;
-        let facts = call::check(ask.body)?;
+        let (body, facts) = call::check(ask.body)?;
         let settings = match ask.overrides {
             Some(overrides) => self.config.with_overrides(overrides)?,
             None => self.config.settings.clone(),
         };
+        let findings = self.examine(body, &settings)?;
         self.registry.use_up_if_cancelled(ask.id)?;
         if self.config.is_default_endpoint && read(&self.api_key).is_none() {
             let message = "no API key for the Helicone gateway: set HELICONE_API_KEY, or \"api_key\" in the config, or another \"base_url\"";
@@ -307,7 +315,7 @@ impl Client {
             return Err(shut_down());
         }
         let reactor = self.reactor()?;
-        let place = self.places.take()?;
+        let place = self.places.take(reactor.handle())?;
         let stop = Arc::new(Stop::default());
         let id = self.registry.begin(ask.id, &stop)?;
         let ticket = Member::new(self, id);
@@ -315,6 +323,7 @@ impl Client {
             // It came between: nobody will stop a request that was registered later.
             return Err(shut_down());
         }
+        self.warn_of(&findings, id, &settings);
         let deadlines = Deadlines::new(settings.timeouts, stop.clone(), reactor.keeper().clone(), started);
         let request = Request { id, facts, settings, stop, deadlines, started, client: self.number(), ticket };
         Ok(Admitted { request, reactor, place })
@@ -335,13 +344,41 @@ impl Client {
 
     fn reactor(&self) -> Result<&Reactor, Failure> {
         let start = || {
-            Reactor::start(&self.config, self.tls.clone(), self.api_key.clone(), self.log.clone(), self.clock.clone())
+            let (tls, api_key, log) = (self.tls.clone(), self.api_key.clone(), self.log.clone());
+            Reactor::start(&self.config, tls, api_key, log, self.clock.clone(), self.limiter.clone())
         };
         self.reactor.get_or_try_init(start)
     }
 
     fn is_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::SeqCst)
+    }
+
+    /// What the endpoint will not take of a request, for the log; the refusal of one that may not go out with it.
+    fn examine(&self, body: &str, settings: &Settings) -> Result<Vec<Finding>, Failure> {
+        let mode = settings.validate.unwrap_or(self.config.usual_check);
+        let is_asked_for = mode == Mode::Strict || (mode == Mode::Warn && self.log.is_read(Level::Warn));
+        let findings = if is_asked_for { check::findings(body) } else { Vec::new() };
+        if mode == Mode::Warn || findings.is_empty() {
+            return Ok(findings);
+        }
+        let mut told: Vec<String> = findings.iter().take(FINDINGS_MOST).map(Finding::to_string).collect();
+        told.extend(more(&findings));
+        let message = format!(
+            "the request was not sent, the endpoint would refuse it: {} (checked because \"validate\" is \"strict\")",
+            told.join("; ")
+        );
+        Err(Failure::argument(self.log.mask_with(&settings.secrets, message)))
+    }
+
+    fn warn_of(&self, findings: &[Finding], id: u64, settings: &Settings) {
+        let mask = |text| self.log.mask_with(&settings.secrets, text);
+        for finding in findings.iter().take(FINDINGS_MOST) {
+            self.log.write(Level::Warn, TARGET, || mask(format!("request {id} may be refused: {finding}")));
+        }
+        if let Some(more) = more(findings) {
+            self.log.write(Level::Warn, TARGET, || format!("request {id} may be refused: {more}"));
+        }
     }
 
     fn warn_of_plain_http(&self) {
@@ -355,6 +392,12 @@ impl Client {
             });
         }
     }
+}
+
+/// How many findings are not told one by one.
+fn more(findings: &[Finding]) -> Option<String> {
+    let rest = findings.len().saturating_sub(FINDINGS_MOST);
+    (rest > 0).then(|| format!("and {rest} more"))
 }
 
 /// A request that was accepted.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::call::Limiter;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::status::Status;
@@ -17,6 +18,8 @@ use crate::wire::Stop;
 pub(super) struct Places {
     running: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    limiter: Option<Arc<Limiter>>,
+    limited: Arc<AtomicUsize>, // those that have the right to run and wait for the limiter
     max_in_flight: usize,
     max_queued: usize,
     retry_after_ms: u64,
@@ -34,10 +37,12 @@ pub(super) enum Place {
 }
 
 impl Places {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, limiter: Option<Arc<Limiter>>) -> Self {
         Places {
             running: Arc::new(Semaphore::new(config.max_in_flight)),
             waiting: Arc::default(),
+            limiter,
+            limited: Arc::default(),
             max_in_flight: config.max_in_flight,
             max_queued: config.max_queued,
             retry_after_ms: config.settings.retry.base_ms,
@@ -45,16 +50,26 @@ impl Places {
     }
 
     /// A place among those that run, or among those that wait.
-    pub fn take(&self) -> Result<Place, Failure> {
-        if let Ok(permit) = self.running.clone().try_acquire_owned() {
+    pub fn take(&self, runtime: &Handle) -> Result<Place, Failure> {
+        if let Ok(permit) = self.running.clone().try_acquire_owned()
+            && self.limiter.as_ref().is_none_or(|limiter| limiter.try_begin())
+        {
             return Ok(Place::Runs(permit));
         }
-        let waiting = Waiting(self.waiting.clone());
-        if self.waiting.fetch_add(1, Ordering::SeqCst) >= self.max_queued {
+        let (waiting, before) = Waiting::among(&self.waiting);
+        if before >= self.max_queued {
             return Err(self.busy());
         }
-        let running = self.running.clone();
-        let mut turn = Box::pin(async move { running.acquire_owned().await.ok() });
+        let (running, limiter, limited) = (self.running.clone(), self.limiter.clone(), self.limited.clone());
+        let mut turn = Box::pin(async move {
+            let permit = running.acquire_owned().await.ok();
+            if let Some(limiter) = limiter {
+                let _limited = Waiting::among(&limited);
+                limiter.wait().await;
+            }
+            permit
+        });
+        let _timers_go_by_it = runtime.enter();
         // Asked once now, it stands in line from now on, whenever it is waited for.
         match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(permit)) => Ok(Place::Runs(permit)),
@@ -72,7 +87,8 @@ impl Places {
 
     /// How many run, and how many wait.
     pub fn count(&self) -> (usize, usize) {
-        (self.max_in_flight - self.running.available_permits(), self.waiting.load(Ordering::SeqCst))
+        let taken = self.max_in_flight - self.running.available_permits();
+        (taken.saturating_sub(self.limited.load(Ordering::SeqCst)), self.waiting.load(Ordering::SeqCst))
     }
 }
 
@@ -101,6 +117,13 @@ impl Place {
 
 /// One of those that wait.
 pub(super) struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// One more, and how many there were before.
+    fn among(all: &Arc<AtomicUsize>) -> (Self, usize) {
+        (Waiting(all.clone()), all.fetch_add(1, Ordering::SeqCst))
+    }
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::call::{Keeper, Surroundings};
+use crate::call::{Keeper, Limiter, Surroundings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -44,6 +44,7 @@ impl Reactor {
         api_key: Arc<RwLock<Option<String>>>,
         log: Log,
         clock: Clock,
+        limiter: Option<Arc<Limiter>>,
     ) -> Result<Self, Failure> {
         let refused = |error| Failure::internal(format!("the system refused the thread that helio needs: {error}"));
         let runtime = Builder::new_current_thread().enable_all().build().map_err(refused)?;
@@ -70,6 +71,7 @@ impl Reactor {
             api_key,
             log,
             retries: AtomicU64::new(0),
+            limiter,
         };
         Ok(Reactor { running, handle, keeper, around: Arc::new(around) })
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use ureq::http::Uri;
 
+use crate::check::Mode;
 use crate::failure::Failure;
 use crate::provider::helicone;
 use crate::section::Section;
@@ -24,7 +25,8 @@ const KEYS: &[&str] = &[
     "base_url", "api_key", "headers", "helicone", "timeouts", "retry", "limits", "tls", "proxy", "no_proxy", "validate",
 ];
 const FOR_CLIENT: &[&str] = &["base_url", "api_key", "tls", "proxy", "no_proxy"];
-const LIMITS_FOR_CLIENT: &[&str] = &["max_in_flight", "max_queued", "max_threads"];
+const LIMITS_FOR_CLIENT: &[&str] =
+    &["max_in_flight", "max_queued", "max_threads", "requests_per_minute", "tokens_per_minute"];
 
 /// Everything a client is told.
 pub struct Config {
@@ -46,6 +48,12 @@ pub struct Config {
     pub max_queued: usize,
     /// How many threads.
     pub max_threads: usize,
+    /// How many requests may begin in a minute.
+    pub requests_per_minute: Option<u64>,
+    /// How many tokens may be used in a minute.
+    pub tokens_per_minute: Option<u64>,
+    /// What becomes of what is found in a request, if the settings do not say it.
+    pub usual_check: Mode,
     /// What a request may change.
     pub settings: Arc<Settings>,
     own: Value,
@@ -114,7 +122,11 @@ impl Config {
         let max_queued = limits.whole("max_queued", 0)?.unwrap_or(1024);
         let max_in_flight = count("max_in_flight", 256)?.min(tokio::sync::Semaphore::MAX_PERMITS);
         let max_threads = count("max_threads", 256)?;
+        let usual_check = if helicone::is_gateway(&endpoint) { Mode::Warn } else { Mode::Off };
         Ok(Config {
+            requests_per_minute: limits.whole("requests_per_minute", 1)?,
+            tokens_per_minute: limits.whole("tokens_per_minute", 1)?,
+            usual_check,
             endpoint: endpoint.into(),
             is_default_endpoint,
             api_key,

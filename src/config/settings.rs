@@ -6,17 +6,19 @@ use serde_json::Value;
 use ureq::http::header::COOKIE;
 use ureq::http::{HeaderMap, HeaderName};
 
+use crate::check::Mode;
 use crate::deliver::QueueLimits;
 use crate::failure::Failure;
 use crate::provider::helicone;
 use crate::secrets::Secrets;
 use crate::section::{Section, header_value};
-use crate::status::Status;
 
 pub(super) const LIMITS: &[&str] = &[
     "max_in_flight",
     "max_queued",
     "max_threads",
+    "requests_per_minute",
+    "tokens_per_minute",
     "max_event_bytes",
     "max_head_bytes",
     "max_response_bytes",
@@ -43,6 +45,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How much may wait for the host.
     pub queue: QueueLimits,
+    /// Whether requests are held against what the endpoint takes; `None`: as it is usual there.
+    pub validate: Option<Mode>,
     /// Header values, which must never be read anywhere.
     pub secrets: Secrets,
 }
@@ -80,13 +84,11 @@ pub struct Limits {
 impl Settings {
     /// Read them from a whole config. `for_request`: keys that only a request may have are allowed.
     pub(super) fn read(root: &Section<'_>, for_request: bool) -> Result<Self, Failure> {
-        if root.get("validate").is_some() {
-            let mode = root.word("validate", &["off", "warn", "strict"])?;
-            if mode != Some("off") {
-                let why = "can only be \"off\" in this version: requests are not checked yet";
-                return Err(Failure { status: Status::Unsupported, ..root.mistake("validate", why) });
-            }
-        }
+        let validate = root.word("validate", &["off", "warn", "strict"])?.map(|word| match word {
+            "off" => Mode::Off,
+            "warn" => Mode::Warn,
+            _ => Mode::Strict,
+        });
         let section = root.section("helicone", helicone::KEYS)?;
         let request_id = helicone::request_id(&section, for_request)?;
         let headers = headers(root)?;
@@ -107,6 +109,7 @@ impl Settings {
             retry: retry(root)?,
             limits: limits(root)?,
             queue: queue(root)?,
+            validate,
             secrets,
         })
     }

@@ -1,7 +1,7 @@
 //! All that is Helicone's: where its gateway is, where its key comes from, and its headers as typed config.
 
 use serde_json::Value;
-use ureq::http::{HeaderMap, HeaderName};
+use ureq::http::{HeaderMap, HeaderName, Uri};
 
 use crate::failure::Failure;
 use crate::section::{Section, header_value};
@@ -31,6 +31,12 @@ pub const KEYS: &[&str] = &[
     "omit_request",
     "omit_response",
 ];
+
+/// Whether the hosted gateway is there.
+pub fn is_gateway(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    host == "helicone.ai" || host.ends_with(".helicone.ai")
+}
 
 /// Whether a header of an answer is the gateway's own.
 pub fn is_reported(name: &str) -> bool {

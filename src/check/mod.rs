@@ -1,0 +1,80 @@
+//! Is a request what the endpoint takes? Looked at before it is sent, and never changed.
+//!
+//! [`rules`] is the table of what there is, [`shape`] holds a value against it. What needs more than one value is here:
+//! parameters that need another, and tool messages that need their call.
+
+#[cfg(test)]
+mod page;
+mod rules;
+mod shape;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+pub use shape::Finding;
+
+use crate::chat::{json, scan};
+use rules::{MESSAGES, NEEDS, PARAMETERS, PROMPT};
+use shape::Walk;
+
+/// What becomes of what is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Nobody looks.
+    Off,
+    /// It is logged, and the request goes out.
+    Warn,
+    /// The request is refused.
+    Strict,
+}
+
+/// All that a request body, which is one JSON object, would be refused for.
+pub fn findings(body: &str) -> Vec<Finding> {
+    let mut walk = Walk::default();
+    walk.members(&|place| PARAMETERS.get(place).map(|parameter| &parameter.member), true, body);
+    let told = |name: &str| scan::member(body, name).filter(|raw| !json::is_null(raw));
+    for need in NEEDS.iter().filter(|need| told(need.name).is_some()) {
+        if told(need.needed) != Some(need.value) {
+            let found = format!("no {:?} that is {}", need.needed, need.value);
+            walk.at_member(need.name, &mut |walk| {
+                walk.find(&found, format!("only with {:?}: {}", need.needed, need.value));
+            });
+        }
+    }
+    match scan::member(body, MESSAGES) {
+        Some(messages) => tool_messages(&mut walk, messages),
+        None if told(PROMPT).is_some() => {}
+        None => walk.at_member(MESSAGES, &mut |walk| {
+            walk.find("nothing", format!("at least one message, or {PROMPT:?}"));
+        }),
+    }
+    walk.findings
+}
+
+/// Each tool message answers a call that an assistant's message before it has made.
+fn tool_messages(walk: &mut Walk, messages: &str) {
+    let mut calls: HashSet<Cow<'_, str>> = HashSet::new();
+    walk.at_member(MESSAGES, &mut |walk| {
+        let mut place = 0;
+        scan::elements(messages, |message| {
+            let member = |name| scan::member(message, name);
+            if let Some(list) = member("tool_calls") {
+                scan::elements(list, |call| calls.extend(scan::member(call, "id").and_then(json::text)));
+            }
+            if member("role").and_then(json::text).as_deref() == Some("tool")
+                && let Some(id) = member("tool_call_id").and_then(json::text)
+                && !calls.contains(&id)
+            {
+                walk.at_element(place, &mut |walk| {
+                    walk.at_member("tool_call_id", &mut |walk| {
+                        walk.find(
+                            &format!("{id:?}"),
+                            "the id of a call in \"tool_calls\" of an earlier message".into(),
+                        );
+                    });
+                });
+            }
+            place += 1;
+        });
+    });
+}
