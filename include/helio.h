@@ -80,6 +80,8 @@
  */
 #define HELIO_LOG_TRACE 5
 
+
+
 /**
  * Bytes that belong to the caller once handed out. They outlive the client. docs/ownership.md.
  */
@@ -661,7 +663,7 @@ HELIO_API uint32_t helio_abi_version(void);
  * Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
  * (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP
  * CONNECT), "https_proxy" (the same, the proxy spoken with in TLS), "socks5", "gzip", "helicone" (the typed `helicone`
- * section of the config).
+ * section of the config), "validate" (requests are held against what the endpoint takes), "limiter" (a rate limit of the client's own).
  *
  * @param name ends in NUL; NULL is no feature.
  * @return 1 or 0. Any thread.

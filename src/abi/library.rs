@@ -31,6 +31,8 @@ const FEATURES: &[&str] = &[
     "socks5",
     "gzip",
     "helicone",
+    "validate",
+    "limiter",
 ];
 
 /// The version of the library that is loaded.
@@ -60,7 +62,7 @@ pub extern "C" fn helio_abi_version() -> u32 {
 /// Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
 /// (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP
 /// CONNECT), "https_proxy" (the same, the proxy spoken with in TLS), "socks5", "gzip", "helicone" (the typed `helicone`
-/// section of the config).
+/// section of the config), "validate" (requests are held against what the endpoint takes), "limiter" (a rate limit of the client's own).
 ///
 /// @param name ends in NUL; NULL is no feature.
 /// @return 1 or 0. Any thread.

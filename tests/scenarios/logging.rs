@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use helio::abi::*;
+use serde_json::json;
 
 use crate::only_in;
 use crate::support::c::{Client, config_for, config_of};
@@ -75,7 +76,8 @@ fn all_lines() -> Vec<String> {
     });
     let client = Client::of(&server);
     client.ask(ASK).ok();
-    client.ask(ASK_STREAM).ok();
+    client.call(ASK_STREAM).overrides(&json!({"validate": "warn"})).run().ok();
+    client.call(r#"{"model":""}"#).overrides(&json!({"validate": "warn"})).run().ok();
     drop(server);
     assert_eq!(client.handle().prewarm(), HELIO_OK);
     until("the failure is logged", || client.logs().iter().any(|line| line.contains("opened ahead")));

@@ -51,6 +51,13 @@ faults!(
     id_never_issued = refused("the id was never issued", |client, _| client.call(ASK).id(u64::MAX).run())
         .fails(HELIO_ERR_INVALID_ARGUMENT, 0)
         .says(&["id"]),
+    strict_check =
+        refused("the body has a value that the endpoint does not take, and is to be checked", |client, _| {
+            let body = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"temperature":3}"#;
+            client.call(body).overrides(&json!({"validate": "strict"})).run()
+        })
+        .fails(HELIO_ERR_INVALID_ARGUMENT, 0)
+        .says(&["temperature", "from 0 to 2"]),
     id_cancelled = refused("the reserved id was cancelled before", |client, _| {
         let id = client.reserve();
         assert_eq!(client.cancel(id), HELIO_OK);
