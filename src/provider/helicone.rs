@@ -5,6 +5,7 @@ use ureq::http::{HeaderMap, HeaderName, Uri};
 
 use crate::failure::Failure;
 use crate::section::{Section, header_value};
+use crate::text::excerpt;
 
 /// The gateway.
 pub const BASE_URL: &str = "https://ai-gateway.helicone.ai/v1";
@@ -12,6 +13,13 @@ pub const BASE_URL: &str = "https://ai-gateway.helicone.ai/v1";
 pub const KEY_VARIABLE: &str = "HELICONE_API_KEY";
 /// The gateway's name for a request, in its answer.
 pub const ID_HEADER: &str = "helicone-id";
+
+/// What its cache holds at most for one request.
+const BUCKET_MOST: u64 = 20;
+/// A year: its cache keeps nothing longer.
+const AGE_MOST_S: u64 = 365 * 24 * 3600;
+/// Its rate limits count over no shorter time.
+const WINDOW_LEAST_S: u64 = 60;
 
 /// The keys of the `helicone` section.
 pub const KEYS: &[&str] = &[
@@ -69,6 +77,26 @@ fn is_uuid_v4(id: &str) -> bool {
         })
 }
 
+/// Whether it is a policy; another one the gateway takes without a word, and limits nothing.
+fn is_policy(text: &str) -> bool {
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let mut parts = text.split(';').map(str::trim);
+    let quota = parts.next().and_then(number);
+    let window_s = parts.next().and_then(|part| number(part.strip_prefix("w=")?));
+    let mut seen = "";
+    let are_known = parts.all(|part| {
+        let (name, value) = part.split_once('=').unwrap_or_default();
+        let is_known = match name {
+            "u" => seen.is_empty() && matches!(value, "request" | "cents"),
+            "s" => seen != "s" && !value.is_empty(),
+            _ => false,
+        };
+        seen = name;
+        is_known
+    });
+    quota.is_some() && window_s >= Some(WINDOW_LEAST_S) && are_known
+}
+
 /// The headers that the section stands for. What is off sends nothing: the gateway only knows `true`.
 pub fn headers(section: &Section<'_>) -> Result<HeaderMap, Failure> {
     let mut out = Headers(HeaderMap::new());
@@ -101,18 +129,23 @@ pub fn headers(section: &Section<'_>) -> Result<HeaderMap, Failure> {
             out.set(from, key, name, "true")?;
         }
     }
-    for (from, key, name) in [
-        (&cache, "bucket_size", "helicone-cache-bucket-max-size"),
-        (&retry, "num", "helicone-retry-num"),
-        (&retry, "min_timeout_ms", "helicone-retry-min-timeout"),
-        (&retry, "max_timeout_ms", "helicone-retry-max-timeout"),
+    for (from, key, name, before, range) in [
+        (&cache, "bucket_size", "helicone-cache-bucket-max-size", "", 1..=BUCKET_MOST),
+        (&cache, "max_age_s", "cache-control", "max-age=", 0..=AGE_MOST_S),
+        (&retry, "num", "helicone-retry-num", "", 0..=u64::MAX),
+        (&retry, "min_timeout_ms", "helicone-retry-min-timeout", "", 0..=u64::MAX),
+        (&retry, "max_timeout_ms", "helicone-retry-max-timeout", "", 0..=u64::MAX),
     ] {
-        if let Some(number) = from.whole(key, 0)? {
-            out.set(from, key, name, &number.to_string())?;
+        if let Some(number) = from.whole(key, *range.start())? {
+            if number > *range.end() {
+                return Err(from.mistake(key, format!("is {number}, the gateway takes at most {}", range.end())));
+            }
+            out.set(from, key, name, &format!("{before}{number}"))?;
         }
     }
-    if let Some(seconds) = cache.whole("max_age_s", 0)? {
-        out.set(&cache, "max_age_s", "cache-control", &format!("max-age={seconds}"))?;
+    if let Some(policy) = section.text("rate_limit_policy")?.filter(|policy| !is_policy(policy)) {
+        let expected = "expects <quota>;w=<seconds, 60 or more>[;u=request|cents][;s=user|<property>], like 1000;w=3600;u=cents;s=user";
+        return Err(section.mistake("rate_limit_policy", format!("{expected}, not {:?}", excerpt(policy, 60))));
     }
     if let Some(factor) = retry.number("factor", 0.0..=1000.0)? {
         out.set(&retry, "factor", "helicone-retry-factor", &factor.to_string())?;

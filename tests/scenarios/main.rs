@@ -25,6 +25,7 @@ mod faults;
 mod figures;
 mod forms;
 mod halves;
+mod helicone;
 mod inputs;
 mod leaks;
 mod limiter;
