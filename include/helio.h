@@ -88,6 +88,12 @@
 typedef struct helio_buffer helio_buffer;
 
 /**
+ * The messages of a conversation. The server remembers nothing: each request sends all of them. Belongs to no client.
+ * docs/conversation.md.
+ */
+typedef struct helio_chat helio_chat;
+
+/**
  * Long-lived; every function is thread-safe.
  */
 typedef struct helio_client helio_client;
@@ -438,7 +444,7 @@ typedef struct helio_request_options {
 #define HELIO_ERR_PERMISSION -42
 
 /**
- * No such endpoint or model (404, 410).
+ * No such endpoint or model (404, 410). helio_json_get: nothing is at that place.
  */
 #define HELIO_ERR_NOT_FOUND -43
 
@@ -663,7 +669,8 @@ HELIO_API uint32_t helio_abi_version(void);
  * Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
  * (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP
  * CONNECT), "https_proxy" (the same, the proxy spoken with in TLS), "socks5", "gzip", "helicone" (the typed `helicone`
- * section of the config), "validate" (requests are held against what the endpoint takes), "limiter" (a rate limit of the client's own).
+ * section of the config), "validate" (requests are held against what the endpoint takes), "limiter" (a rate limit of the client's own), "chat"
+ * (conversations: helio_chat_…), "json" (helio_json_get).
  *
  * @param name ends in NUL; NULL is no feature.
  * @return 1 or 0. Any thread.
@@ -856,6 +863,139 @@ const char *helio_error_report(const struct helio_error *error,
  */
 HELIO_API
 void helio_error_free(struct helio_error *error);
+
+/**
+ * Make a conversation without messages.
+ *
+ * @param out_chat gets the conversation, to be freed with helio_chat_free.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for NULL. Any thread.
+ */
+HELIO_API helio_status helio_chat_create(struct helio_chat **out_chat);
+
+/**
+ * Free a conversation. NULL is fine. Any thread; no other may use it any more.
+ */
+HELIO_API void helio_chat_free(struct helio_chat *chat);
+
+/**
+ * Add a message that is a text: {"role":…,"content":…}.
+ *
+ * @param role "system", "developer", "user" or "assistant", ends in NUL. ("tool": helio_chat_add_tool_result; others and
+ * messages with parts, like images: helio_chat_add_json.)
+ * @param text UTF-8, any text; copied before the call returns.
+ * @param len bytes of `text`, or HELIO_STRLEN.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT (NULL, another role), _INVALID_UTF8: nothing was added, and
+ * helio_chat_error says why. Any thread.
+ */
+HELIO_API
+helio_status helio_chat_add(struct helio_chat *chat,
+                            const char *role,
+                            const char *text,
+                            size_t len);
+
+/**
+ * Add a message as it is written, or each message of an array, all or none: images, what was stored before, messages of
+ * other roles.
+ *
+ * @param message one JSON object with a "role", or an array of them; ends in NUL (JSON never holds one). Kept byte for
+ * byte; copied before the call returns.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT (NULL, no "role"), _INVALID_UTF8, _INVALID_JSON: nothing was added, and
+ * helio_chat_error says why. Any thread.
+ */
+HELIO_API
+helio_status helio_chat_add_json(struct helio_chat *chat,
+                                 const char *message);
+
+/**
+ * Add the assistant's message of an answer, as servers want it back in the next request: tool calls, reasoning, its
+ * signatures and what else its provider wants to see again included; docs/conversation.md has the rules.
+ *
+ * @param completion a chat.completion (what helio_complete gave, or the data of a DONE), of which choice 0 counts; or one
+ * message by itself, like that of another choice. Ends in NUL (JSON never holds one). Copied before the call returns.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT (NULL, no choice or message in it, tool calls of an answer that broke off),
+ * _INVALID_UTF8, _INVALID_JSON: nothing was added, and helio_chat_error says why. Any thread.
+ */
+HELIO_API
+helio_status helio_chat_add_reply(struct helio_chat *chat,
+                                  const char *completion);
+
+/**
+ * Add what a tool answered: {"role":"tool","tool_call_id":…,"content":…}. Each call of a reply wants one, before the next
+ * request.
+ *
+ * @param tool_call_id the "id" of the call, ends in NUL.
+ * @param text UTF-8, any text, JSON or not; copied before the call returns.
+ * @param len bytes of `text`, or HELIO_STRLEN.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT (NULL, an empty id), _INVALID_UTF8: nothing was added, and
+ * helio_chat_error says why. Any thread.
+ */
+HELIO_API
+helio_status helio_chat_add_tool_result(struct helio_chat *chat,
+                                        const char *tool_call_id,
+                                        const char *text,
+                                        size_t len);
+
+/**
+ * How many messages a conversation has.
+ *
+ * @return 0 for NULL. Any thread.
+ */
+HELIO_API size_t helio_chat_count(const struct helio_chat *chat);
+
+/**
+ * Remove messages: a turn that failed, or the oldest of a long conversation.
+ *
+ * @param first the place of the first one to go, from 0.
+ * @param count how many; beyond the end there is nothing to remove, which is no error. (size_t)-1: all behind `first`.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT for a NULL chat. Any thread.
+ */
+HELIO_API
+helio_status helio_chat_remove(struct helio_chat *chat,
+                               size_t first,
+                               size_t count);
+
+/**
+ * The body of a request: the parameters as they are written, and the messages behind them. The same conversation and
+ * parameters give the same bytes, as caches of prompts and answers need it. Without messages there is no "messages":
+ * a prompt of the gateway's may have them.
+ *
+ * @param parameters one JSON object without "messages", like {"model":"gpt-4o-mini","stream":true}; ends in NUL. NULL: none:
+ * {"messages":[…]}, to be stored; helio_chat_add_json takes the array back.
+ * @param out_body gets the body, to be freed with helio_buffer_free; may be NULL.
+ * @return HELIO_OK; HELIO_ERR_INVALID_ARGUMENT (a NULL chat, parameters with "messages"), _INVALID_UTF8, _INVALID_JSON:
+ * helio_chat_error says why. Any thread.
+ */
+HELIO_API
+helio_status helio_chat_request(const struct helio_chat *chat,
+                                const char *parameters,
+                                struct helio_buffer **out_body);
+
+/**
+ * Why a call on this conversation failed: the last one that did.
+ *
+ * @return an error for the helio_error_… functions; belongs to the chat, until the next of its calls that fails, or its
+ * free; never freed by the host. NULL: none has failed, or the chat is NULL. Any thread, but a chat whose errors are
+ * looked at is used by one thread at a time.
+ */
+HELIO_API
+const struct helio_error *helio_chat_error(const struct helio_chat *chat);
+
+/**
+ * One value out of a JSON document, by its JSON Pointer (RFC 6901): "/choices/0/message/content", "" for all of it. In a
+ * name ~1 stands for / and ~0 for ~. A string comes out unescaped, without its quotes; anything else as it is written.
+ *
+ * @param json UTF-8; used until the call returns.
+ * @param len bytes of `json`, or HELIO_STRLEN.
+ * @param pointer ends in NUL.
+ * @param out_value gets the value, to be freed with helio_buffer_free; may be NULL: to see whether it is there.
+ * @return HELIO_OK, for null, too (its value is the text null); HELIO_ERR_NOT_FOUND: nothing is there, and `out_value` gets NULL;
+ * HELIO_ERR_INVALID_ARGUMENT (NULL, no pointer), _INVALID_UTF8, _INVALID_JSON (the document). Any thread.
+ */
+HELIO_API
+helio_status helio_json_get(const char *json,
+                            size_t len,
+                            const char *pointer,
+                            struct helio_buffer **out_value);
 
 #ifdef __cplusplus
 }  // extern "C"

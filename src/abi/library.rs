@@ -33,6 +33,8 @@ const FEATURES: &[&str] = &[
     "helicone",
     "validate",
     "limiter",
+    "chat",
+    "json",
 ];
 
 /// The version of the library that is loaded.
@@ -62,7 +64,8 @@ pub extern "C" fn helio_abi_version() -> u32 {
 /// Whether the library that is loaded can do something. The names: "complete" (blocking requests), "submit"
 /// (requests that do not block, in POLL, PULL and THREAD), "prewarm", "stats", "stream" (events), "cancel", "retry", "tls", "proxy" (HTTP
 /// CONNECT), "https_proxy" (the same, the proxy spoken with in TLS), "socks5", "gzip", "helicone" (the typed `helicone`
-/// section of the config), "validate" (requests are held against what the endpoint takes), "limiter" (a rate limit of the client's own).
+/// section of the config), "validate" (requests are held against what the endpoint takes), "limiter" (a rate limit of the client's own), "chat"
+/// (conversations: helio_chat_…), "json" (helio_json_get).
 ///
 /// @param name ends in NUL; NULL is no feature.
 /// @return 1 or 0. Any thread.

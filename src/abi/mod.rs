@@ -20,6 +20,9 @@ mod request;
 mod result;
 mod status;
 
+mod chat; // the header ends with it
+
+pub use chat::*;
 pub use client::*;
 pub use delivery::*;
 pub use event::*;

@@ -49,7 +49,7 @@ pub const HELIO_ERR_BAD_REQUEST: helio_status = -40;
 pub const HELIO_ERR_AUTHENTICATION: helio_status = -41;
 /// The key may not do this (403).
 pub const HELIO_ERR_PERMISSION: helio_status = -42;
-/// No such endpoint or model (404, 410).
+/// No such endpoint or model (404, 410). helio_json_get: nothing is at that place.
 pub const HELIO_ERR_NOT_FOUND: helio_status = -43;
 /// Too many requests (429).
 pub const HELIO_ERR_RATE_LIMITED: helio_status = -44;

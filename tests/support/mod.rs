@@ -9,6 +9,7 @@ pub mod call;
 pub mod certs;
 pub mod chat;
 pub mod conn;
+pub mod conversation;
 pub mod copied;
 pub mod delivery;
 pub mod outcome;
