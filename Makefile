@@ -20,7 +20,7 @@ lib: ## build the library: build/lib/libhelio.so (the default)
 
 examples: $(EXAMPLES:%=build/bin/%) ## build the C examples into build/bin
 
-build/bin/%: examples/c/%.c examples/c/common.h include/helio.h | lib
+build/bin/%: examples/c/%.c examples/c/common.h examples/c/feature.h include/helio.h | lib
 	@mkdir -p build/bin
 	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' -pthread
 
