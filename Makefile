@@ -5,7 +5,8 @@ CC ?= cc
 CARGO_TARGET_DIR ?= target
 CFLAGS ?= -O2 -g
 
-EXAMPLES := complete stream chat poll epoll notify pull thread
+EXAMPLES := complete stream chat poll epoll notify pull thread tools vision json reasoning logprobs choices \
+  metadata caching errors rate_limits cost
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
@@ -22,7 +23,7 @@ examples: $(EXAMPLES:%=build/bin/%) ## build the C examples into build/bin
 
 build/bin/%: examples/c/%.c examples/c/common.h examples/c/feature.h include/helio.h | lib
 	@mkdir -p build/bin
-	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' -pthread
+	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' -pthread -lm
 
 sdl: build/bin/scene ## build the game scene of examples/sdl, which needs SDL2: build/bin/scene
 

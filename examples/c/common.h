@@ -119,8 +119,9 @@ static inline void complain(const char *program, helio_status status, const heli
           helio_status_name(status));
 }
 
-/* A client for BASE_URL, or for the Helicone gateway; NULL after a complaint. */
-static inline helio_client *notified_client_from_environment(const char *program, helio_notify_fn notify) {
+/* A client for BASE_URL, or for the Helicone gateway; NULL after a complaint. `settings` are the members of its
+ * config, with commas between them, but for base_url; may be "". */
+static inline helio_client *client_with(const char *program, const char *settings, helio_notify_fn notify) {
   helio_client_options options;
   helio_client *client = NULL;
   helio_error *error = NULL;
@@ -128,13 +129,16 @@ static inline helio_client *notified_client_from_environment(const char *program
   text config = {0};
   const char *base_url = environment("BASE_URL", NULL);
 
-  helio_client_options_init(&options, sizeof options);
+  text_add(&config, "{");
   if (base_url) {
-    text_add(&config, "{\"base_url\":");
+    text_add(&config, "\"base_url\":");
     text_add_json(&config, base_url, strlen(base_url));
-    text_add(&config, "}");
-    options.config = config.data;
+    if (*settings) text_add(&config, ",");
   }
+  text_add(&config, settings);
+  text_add(&config, "}");
+  helio_client_options_init(&options, sizeof options);
+  options.config = config.data;
   options.notify_fn = notify;
   status = helio_client_create(&options, &client, &error);
   if (status != HELIO_OK) complain(program, status, error);
@@ -143,8 +147,12 @@ static inline helio_client *notified_client_from_environment(const char *program
   return client;
 }
 
+static inline helio_client *notified_client_from_environment(const char *program, helio_notify_fn notify) {
+  return client_with(program, "", notify);
+}
+
 static inline helio_client *client_from_environment(const char *program) {
-  return notified_client_from_environment(program, NULL);
+  return client_with(program, "", NULL);
 }
 
 #endif

@@ -33,7 +33,7 @@ def compilers():
     return [name for name in ("gcc", "clang") if shutil.which(name)]
 
 
-def compile_program(source, name, compiler=None, standard="c99", more=(), libraries=("-lhelio",)):
+def compile_program(source, name, compiler=None, standard="c99", more=(), libraries=("-lhelio", "-lm")):
     output = build.programs / name
     command = [compiler or os.environ.get("CC") or "cc", f"-std={standard}", "-O1", "-g", *STRICT]
     command += [f"-I{build.include}", str(source), "-o", str(output)]
@@ -58,7 +58,7 @@ class Outcome:
 def environment(**settings):
     """The caller's environment without anything that helio or the examples read, plus `settings`."""
     ours = {"HELIO_BASE_URL", "HELIO_API_KEY", "HELICONE_API_KEY", "BASE_URL", "MODEL", "PROMPT", "MAX_TOKENS"}
-    ours |= {"REQUESTS", "STOP_AFTER"}
+    ours |= {"REQUESTS", "STOP_AFTER", "CHOICES", "RPM", "QUESTIONS", "BUDGET"}
     ours |= {name for name in os.environ if name.lower().endswith("_proxy")}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, **settings}
