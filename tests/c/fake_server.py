@@ -42,12 +42,22 @@ class Exchange:
     def send(self, data):
         self.connection.sendall(data)
 
-    def answer(self, status, content_type, body):
+    def answer(self, status, content_type, body, headers=()):
         head = (
             f"HTTP/1.1 {status} Whatever\r\nContent-Type: {content_type}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"Content-Length: {len(body)}\r\n"
         )
-        self.send(head.encode() + body)
+        head += "".join(f"{name}: {value}\r\n" for name, value in dict(headers).items())
+        self.send(head.encode() + b"\r\n" + body)
+
+    def reply(self, message, finish_reason="stop", headers=(), usage=None, logprobs=None):
+        """A whole answer with this message, which need not be a text."""
+        whole = completion(self.request, None)
+        choice = whole["choices"][0]
+        choice["message"] = {"role": "assistant", "content": None, **message}
+        choice.update(finish_reason=finish_reason, logprobs=logprobs)
+        whole["usage"].update(usage or {})
+        self.answer(200, "application/json", json.dumps(whole).encode(), headers)
 
     def refuse(self, status, message, kind="invalid_request_error", code=None):
         error = {"error": {"message": message, "type": kind, "param": None, "code": code}}
@@ -66,8 +76,11 @@ class Exchange:
     def token(self, content):
         self.event(chunk(self.request, {"content": content}))
 
-    def end_stream(self):
-        self.event(chunk(self.request, {}, "stop"))
+    def delta(self, **delta):
+        self.event(chunk(self.request, delta))
+
+    def end_stream(self, finish_reason="stop"):
+        self.event(chunk(self.request, {}, finish_reason))
         self.event(b"[DONE]")
         self.send(b"0\r\n\r\n")
 

@@ -24,8 +24,10 @@ sys.path[:0] = [str(HERE), str(REPOSITORY / "scripts")]
 sys.dont_write_bytecode = True
 
 import deliveries  # noqa: E402
+import features  # noqa: E402
 import fronts  # noqa: E402
 import lifecycle  # noqa: E402
+import practices  # noqa: E402
 import proxies  # noqa: E402
 import real_model  # noqa: E402
 import rig  # noqa: E402
@@ -306,7 +308,7 @@ class Threads(CTest):
             memcheck(self, "threads", server.base_url, "4", "40")
 
 
-class RealModel(CTest):
+class RealModel(features.Real, CTest):
     """The examples as their reader runs them: llama.cpp's server, a small model, real answers."""
 
     key = "sk-the-real-servers-key"
@@ -391,7 +393,7 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES)
+    others = (*features.CASES, *practices.CASES, *deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES)
     for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
