@@ -6,9 +6,9 @@
  */
 #include "feature.h"
 
-static const char any_object[] = "\"response_format\":{\"type\":\"json_object\"}";
+static const char any_object[] = "\"temperature\":0,\"response_format\":{\"type\":\"json_object\"}";
 static const char our_schema[] =
-    "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"city\",\"strict\":true,\"schema\":"
+    "\"temperature\":0,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"city\",\"strict\":true,\"schema\":"
     "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"country\":{\"type\":\"string\"},"
     "\"population\":{\"type\":\"integer\"}},\"required\":[\"name\",\"country\",\"population\"],"
     "\"additionalProperties\":false}}}";

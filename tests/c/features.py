@@ -233,15 +233,13 @@ class Real:
     """What a small model can do; mixed into the class that has its server."""
 
     def test_json_mode_and_schema_by_a_real_model(self):
-        settings = self.settings(MAX_TOKENS="200")
-        del settings["PROMPT"]
-        outcome = run("json", **settings)
-        self.assertSucceeded(outcome)
-        self.assertIsInstance(json.loads(outcome.out.rpartition("\nname: ")[0]), dict)
-        outcome = run("json", "schema", **settings)
-        self.assertSucceeded(outcome)
-        answer = json.loads(outcome.out.rpartition("\nname: ")[0])
-        self.assertEqual(list(answer), ["name", "country", "population"])
+        settings = self.settings(MAX_TOKENS="200", PROMPT="Tokyo lies in Japan and has 37400068 people.")
+        for arguments in ([], ["schema"]):
+            outcome = run("json", *arguments, **settings)
+            self.assertSucceeded(outcome)
+            answer = json.loads(outcome.out.rpartition("\nname: ")[0])
+            self.assertEqual(list(answer), ["name", "country", "population"])
+            self.assertIn("name: Tokyo", outcome.out)
 
     def test_logprobs_of_a_real_model(self):
         outcome = run("logprobs", **self.settings(MAX_TOKENS="5"))
