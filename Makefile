@@ -6,7 +6,7 @@ CARGO_TARGET_DIR ?= target
 CFLAGS ?= -O2 -g
 
 EXAMPLES := complete stream chat poll epoll notify pull thread tools vision json reasoning logprobs choices \
-  metadata caching errors rate_limits cost
+  metadata caching errors rate_limits cost parameters
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib

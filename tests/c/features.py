@@ -1,5 +1,5 @@
 """The examples of the endpoint's features: what they send, what they make of the answer, and what they say when it is not
-what they asked for. Docs pages quote them; `Pages` sees that they quote what is there."""
+what they asked for. Docs pages quote them; `Docs` sees that they quote what is there."""
 
 import base64
 import json
@@ -229,6 +229,82 @@ class Choices(CTest):
         self.assertIn("n must be 1", outcome.err)
 
 
+# One right value for each parameter of docs/parameters.md.
+VALUES = {
+    "model": "claude-sonnet-4:online,gpt-4o/azure/7f9c,!openai",
+    "messages": [
+        {"role": "system", "content": "s"},
+        {"role": "developer", "content": "d"},
+        {"role": "user", "content": [{"type": "text", "text": "u"}]},
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "1"},
+    ],
+    "temperature": 0.2,
+    "max_tokens": 64,
+    "max_completion_tokens": 64,
+    "top_p": 0.9,
+    "top_k": 40,
+    "stream": False,
+    "stream_options": {"include_usage": True},
+    "stop": ["\n", "END"],
+    "n": 2,
+    "presence_penalty": 0.5,
+    "frequency_penalty": -0.5,
+    "logit_bias": {"50256": -100},
+    "logprobs": True,
+    "top_logprobs": None,
+    "response_format": {"type": "json_object"},
+    "tools": [{"type": "function", "function": {"name": "f"}}],
+    "tool_choice": "none",
+    "parallel_tool_calls": False,
+    "functions": [{"name": "f"}],
+    "function_call": "none",
+    "user": "ada",
+    "safety_identifier": "hash",
+    "seed": 7,
+    "service_tier": "flex",
+    "store": False,
+    "modalities": ["text"],
+    "prediction": {"type": "content", "content": "x"},
+    "verbosity": "low",
+    "reasoning_effort": "minimal",
+    "reasoning_options": {"budget_tokens": 1024},
+    "metadata": {"feature": "x"},
+    "cache_control": {"type": "ephemeral"},
+    "prompt_cache_key": "k",
+    "context_editing": {"enabled": True},
+    "image_generation": {"aspect_ratio": "1:1", "image_size": "1K"},
+    "plugins": [{"id": "web"}],
+    "prompt_id": "p",
+    "inputs": {"city": "Lisbon"},
+    "environment": "staging",
+    "version_id": "v",
+}
+
+
+class Parameters(CTest):
+    def test_each_parameter_goes_out_as_it_is_given(self):
+        with FakeServer(text("Hello")) as server:
+            for name, value in VALUES.items():
+                with self.subTest(name):
+                    outcome = run("parameters", f"{name}={json.dumps(value)}", BASE_URL=server.base_url)
+                    self.assertSucceeded(outcome)
+                    self.assertEqual(outcome.out, "Hello\n")
+                    self.assertEqual(server.requests[-1].json[name], value)
+            outcome = run("parameters", "logprobs=true", "top_logprobs=5", BASE_URL=server.base_url)
+            self.assertSucceeded(outcome)
+        self.assertEqual(server.requests[-1].json["top_logprobs"], 5)
+
+    def test_what_would_be_refused_is_told_and_not_sent(self):
+        with FakeServer(text("Hello")) as server:
+            outcome = run("parameters", "temperature=3", "top_logprobs=5", "max_token=1", BASE_URL=server.base_url)
+            self.assertFailed(outcome, "INVALID_ARGUMENT")
+            for words in ("temperature: found 3", "top_logprobs: found no", 'did you mean "max_tokens"?'):
+                self.assertIn(words, outcome.err)
+            self.assertEqual(run("parameters", "seed", BASE_URL=server.base_url).code, 1)
+        self.assertEqual(server.requests, [])
+
+
 class Real:
     """What a small model can do; mixed into the class that has its server."""
 
@@ -266,7 +342,16 @@ class Real:
             self.assertGreater(len(outcome.out), 10, outcome)
 
 
-class Pages(CTest):
+# What the endpoint's page names: its parameters, roles and members of an answer.
+NAMES_OF_THE_PAGE = set(
+    """model messages system user assistant tool function developer temperature max_tokens max_completion_tokens top_p top_k
+    stream stream_options stop n presence_penalty frequency_penalty logit_bias logprobs top_logprobs response_format tools
+    tool_choice parallel_tool_calls seed service_tier reasoning_effort reasoning_options metadata cache_control
+    prompt_cache_key id object created choices usage [DONE]""".split()
+)
+
+
+class Docs(CTest):
     """The docs quote the examples."""
 
     def test_every_excerpt_is_what_stands_in_its_example(self):
@@ -290,12 +375,42 @@ class Pages(CTest):
                 with self.subTest(page=page.name):
                     json.loads(block)
 
+    def test_each_name_of_the_endpoint_is_documented_shown_and_tested_where_it_says(self):
+        page = (REPOSITORY / "docs" / "endpoint.md").read_text()
+        rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+        rows = [row for row in rows if row[0] not in ("name", "---")]
+        scenarios, programs = REPOSITORY / "tests" / "scenarios", REPOSITORY / "tests" / "c"
+        classes = "".join(path.read_text() for path in programs.glob("*.py"))
+        for row in rows:
+            with self.subTest(row=row[0]):
+                self.assertEqual((len(row), "" in row), (4, False), row)
+                tests = re.findall(r"`([^`]+)`", row[3])
+                self.assertTrue(tests)
+                for test in tests:
+                    file, _, name = test.partition("::")
+                    if name:
+                        source = (scenarios / f"{file}.rs").read_text()
+                        self.assertIn(f"#[test]\nfn {name}(", source, test)
+                    else:
+                        kind, _, name = test.partition(".")
+                        body = classes.partition(f"\nclass {kind}(")[2].partition("\nclass ")[0]
+                        if kind == "RealModel":
+                            body += classes.partition("\nclass Real:")[2].partition("\nclass ")[0]
+                        self.assertIn(f"    def {name}(", body, test)
+        names = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+        self.assertLessEqual(NAMES_OF_THE_PAGE, names)
+        parameters = (REPOSITORY / "docs" / "parameters.md").read_text().partition("## Inside them")[0]
+        parameters = set(re.findall(r"^\| \**`(\w+)`", parameters, re.M))
+        self.assertLessEqual(parameters, names)
+        self.assertEqual(parameters, set(VALUES))
+
     def test_every_link_leads_somewhere(self):
         pages = [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
         for page in pages:
-            for target in re.findall(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)", page.read_text()):
+            text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S)
+            for target in re.findall(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)", text):
                 with self.subTest(page=page.name, target=target):
                     self.assertTrue((page.parent / target).exists())
 
 
-CASES = (Tools, Vision, Json, Reasoning, Logprobs, Choices, Pages)
+CASES = (Tools, Vision, Json, Reasoning, Logprobs, Choices, Parameters, Docs)
