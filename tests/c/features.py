@@ -8,7 +8,7 @@ import re
 import tempfile
 
 from fake_server import FakeServer, completion, in_turn
-from harness import CTest, memcheck, run
+from harness import CTest, build, compile_program, memcheck, run
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -368,6 +368,17 @@ class Docs(CTest):
                     self.assertTrue(at, f"{name} has no such lines:\n{block}")
                     quoted += 1
         self.assertGreater(quoted, 10)
+
+    def test_what_the_page_of_conversations_shows_compiles(self):
+        page = (REPOSITORY / "docs" / "conversation.md").read_text()
+        source = "#include <helio.h>\n#include <stdio.h>\nint main(void) { return 0; }\n"
+        for place, block in enumerate(re.findall(r"^```c\n(.*?)^```", page, re.S | re.M)):
+            chat = "" if "helio_chat *chat" in block else ", helio_chat *chat"
+            source += f"void f{place}(helio_client *client{chat});\n"
+            source += f"void f{place}(helio_client *client{chat}) {{\n(void)client;\n{block}}}\n"
+        path = build.programs / "conversation.c"
+        path.write_text(source)
+        compile_program(path, "conversation")
 
     def test_every_json_block_is_json(self):
         for page in sorted((REPOSITORY / "docs").glob("*.md")):

@@ -4,19 +4,10 @@
 use helio::abi::*;
 use serde_json::{Value, json};
 
-use crate::support::ask::answering;
+use crate::support::ask::{answering, sent};
 use crate::support::c::Client;
 use crate::support::chat::{ASK, completion};
-use crate::support::request::Request;
 use crate::support::server::Server;
-
-/// What goes out for this config and these overrides.
-#[track_caller]
-fn sent(config: Value, overrides: Value) -> Request {
-    let server = answering();
-    Client::with(&server, config).call(ASK).overrides(&overrides).run().ok();
-    server.only_request()
-}
 
 /// Neither as config nor as overrides; the message holds these words.
 #[track_caller]

@@ -4,20 +4,11 @@ use helio::abi::*;
 use serde_json::{Value, json};
 
 use crate::support::alone::alone;
-use crate::support::ask::answering;
+use crate::support::ask::{answering, sent};
 use crate::support::c::{Client, KEY, config_of};
 use crate::support::chat::{ASK, ASK_STREAM, completion};
-use crate::support::request::Request;
 use crate::support::server::Server;
 use crate::this_test;
-
-/// What goes out for this config and these overrides.
-#[track_caller]
-fn sent(config: Value, overrides: Value) -> Request {
-    let server = answering();
-    Client::with(&server, config).call(ASK).overrides(&overrides).run().ok();
-    server.only_request()
-}
 
 #[track_caller]
 fn refused(config: Value, overrides: Value) {

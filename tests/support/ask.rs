@@ -9,6 +9,7 @@ use super::c::{Client, merged, status_name};
 use super::chat::{ASK, ASK_STREAM, completion};
 use super::conn::Conn;
 use super::outcome::Outcome;
+use super::request::Request;
 use super::server::Server;
 
 /// Asks for a stream and lets `script` answer.
@@ -73,4 +74,12 @@ pub fn untouched() -> (Server, Client) {
     let server = Server::raw(|_| panic!("nothing should have been sent"));
     let client = Client::of(&server);
     (server, client)
+}
+
+/// What goes out for this config and these overrides.
+#[track_caller]
+pub fn sent(config: Value, overrides: Value) -> Request {
+    let server = answering();
+    Client::with(&server, config).call(ASK).overrides(&overrides).run().ok();
+    server.only_request()
 }
