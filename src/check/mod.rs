@@ -11,11 +11,9 @@ mod shape;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-pub use shape::Finding;
-
 use crate::chat::{json, scan};
 use rules::{MESSAGES, NEEDS, PARAMETERS, PROMPT};
-use shape::Walk;
+use shape::{Walk, shown};
 
 /// What becomes of what is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,8 +26,8 @@ pub enum Mode {
     Strict,
 }
 
-/// All that a request body, which is one JSON object, would be refused for.
-pub fn findings(body: &str) -> Vec<Finding> {
+/// All that a request body, which is one JSON object, would be refused for, each in one line.
+pub fn findings(body: &str) -> Vec<String> {
     let mut walk = Walk::default();
     walk.members(&|place| PARAMETERS.get(place).map(|parameter| &parameter.member), true, body);
     let told = |name: &str| scan::member(body, name).filter(|raw| !json::is_null(raw));
@@ -37,7 +35,7 @@ pub fn findings(body: &str) -> Vec<Finding> {
         if told(need.needed) != Some(need.value) {
             let found = format!("no {:?} that is {}", need.needed, need.value);
             walk.at_member(need.name, &mut |walk| {
-                walk.find(&found, format!("only with {:?}: {}", need.needed, need.value));
+                walk.find(&found, &format!("only with {:?}: {}", need.needed, need.value));
             });
         }
     }
@@ -45,10 +43,10 @@ pub fn findings(body: &str) -> Vec<Finding> {
         Some(messages) => tool_messages(&mut walk, messages),
         None if told(PROMPT).is_some() => {}
         None => walk.at_member(MESSAGES, &mut |walk| {
-            walk.find("nothing", format!("at least one message, or {PROMPT:?}"));
+            walk.find("nothing", &format!("at least one message, or {PROMPT:?}"));
         }),
     }
-    walk.findings
+    walk.findings()
 }
 
 /// Each tool message answers a call that an assistant's message before it has made.
@@ -62,15 +60,12 @@ fn tool_messages(walk: &mut Walk, messages: &str) {
                 scan::elements(list, |call| calls.extend(scan::member(call, "id").and_then(json::text)));
             }
             if member("role").and_then(json::text).as_deref() == Some("tool")
-                && let Some(id) = member("tool_call_id").and_then(json::text)
-                && !calls.contains(&id)
+                && let Some(raw) = member("tool_call_id")
+                && json::text(raw).is_some_and(|id| !calls.contains(&id))
             {
                 walk.at_element(place, &mut |walk| {
                     walk.at_member("tool_call_id", &mut |walk| {
-                        walk.find(
-                            &format!("{id:?}"),
-                            "the id of a call in \"tool_calls\" of an earlier message".into(),
-                        );
+                        walk.find(&shown(raw), "the id of a call in \"tool_calls\" of an earlier message");
                     });
                 });
             }

@@ -53,6 +53,9 @@ pub const PROMPT: &str = "prompt_id";
 const ALL: &str = "all";
 const GATEWAY: &str = "the hosted gateway";
 
+/// The walk has a bit for each.
+const _: () = assert!(PARAMETERS.len() <= u64::BITS as usize);
+
 /// Every parameter, in the order of the page.
 pub const PARAMETERS: &[Parameter] = &[
     parameter(must("model", Name), "", "all; on the hosted gateway also lists, see [models.md](models.md)"),

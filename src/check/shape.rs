@@ -17,6 +17,8 @@ pub const MOST: usize = usize::MAX;
 pub const ANY_NUMBER: Shape = Shape::Number(f64::NEG_INFINITY, f64::INFINITY);
 /// Of what was found so much is shown.
 const SHOWN_MOST: usize = 40;
+/// So many findings of a request are told in words.
+const FINDINGS_MOST: usize = 10;
 
 /// What a value may be.
 pub enum Shape {
@@ -72,37 +74,31 @@ pub const fn may(name: &'static str, shape: Shape) -> Member {
     Member { name, is_required: false, shape }
 }
 
-/// What is found and may not be so.
-#[derive(Debug)]
-pub struct Finding {
-    /// Where: `messages[2].content[0].image_url.url`.
-    pub path: String,
-    /// What stands there.
-    pub found: String,
-    /// What may stand there.
-    pub allowed: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { path, found, allowed } = self;
-        write!(f, "{path}: found {found}, allowed: {allowed}")
-    }
-}
-
 /// The place that is looked at, and what was found on the way.
 #[derive(Default)]
 pub struct Walk {
-    path: String,
-    /// All that was found.
-    pub findings: Vec<Finding>,
+    path: String, // like messages[2].content[0].image_url.url
+    findings: Vec<String>,
+    untold: usize,
     breakpoints: usize,
 }
 
 impl Walk {
     /// Something is found here.
-    pub fn find(&mut self, found: &str, allowed: String) {
-        self.findings.push(Finding { path: self.path.clone(), found: found.to_owned(), allowed });
+    pub fn find(&mut self, found: &str, allowed: &str) {
+        if self.findings.len() < FINDINGS_MOST {
+            self.findings.push(format!("{}: found {found}, allowed: {allowed}", self.path));
+        } else {
+            self.untold += 1;
+        }
+    }
+
+    /// All that was found: the first ones in words, the rest by its number.
+    pub fn findings(mut self) -> Vec<String> {
+        if self.untold > 0 {
+            self.findings.push(format!("and {} more", self.untold));
+        }
+        self.findings
     }
 
     /// Look at a member of what is looked at.
@@ -133,7 +129,7 @@ impl Walk {
             Some(Shape::Closed(members)) => self.members(&|place| members.get(place), true, raw),
             Some(Shape::Tagged(tag, kinds)) => self.tagged(tag, kinds, raw),
             Some(plain) if plain.takes(raw) => {}
-            _ => self.find(&shown(raw), shape.to_string()),
+            _ => self.find(&shown(raw), &shape.to_string()),
         }
     }
 
@@ -144,7 +140,7 @@ impl Walk {
             count += 1;
         });
         if !allowed.contains(&count) {
-            self.find(&format!("{count} elements"), elements(*allowed.start(), *allowed.end()));
+            self.find(&format!("{count} elements"), &elements(*allowed.start(), *allowed.end()));
         }
     }
 
@@ -163,7 +159,7 @@ impl Walk {
             Some((_, members)) => self.members(&|place| members.get(place), false, raw),
             None => {
                 let allowed = words(kinds.iter().map(|(kind, _)| *kind));
-                self.at_member(tag, &mut |walk| walk.find(&word.map_or("nothing".into(), shown), allowed.clone()));
+                self.at_member(tag, &mut |walk| walk.find(&word.map_or("nothing".into(), shown), &allowed));
             }
         }
     }
@@ -183,16 +179,20 @@ impl Walk {
                 }
                 None if is_closed => {
                     let names: Vec<_> = all().map(|member| member.name).collect();
-                    let hint = nearest(&name, &names).map(|near| format!("; did you mean {near:?}?"));
-                    let allowed = "no such name: the gateway's strict schema refuses it";
-                    walk.find("an unknown name", format!("{allowed}{}", hint.unwrap_or_default()));
+                    let near =
+                        Some(&*name).filter(|name| name.len() <= SHOWN_MOST).and_then(|name| nearest(name, &names));
+                    let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+                    walk.find(
+                        "an unknown name",
+                        &format!("no such name: the gateway's strict schema refuses it{hint}"),
+                    );
                 }
                 None => {}
             });
         });
         for (place, member) in all().enumerate().filter(|(_, member)| member.is_required) {
             if seen & 1 << place == 0 {
-                self.at_member(member.name, &mut |walk| walk.find("nothing", member.shape.to_string()));
+                self.at_member(member.name, &mut |walk| walk.find("nothing", &member.shape.to_string()));
             }
         }
     }
@@ -202,7 +202,7 @@ impl Walk {
             self.breakpoints += 1;
             if self.breakpoints == BREAKPOINTS_MOST + 1 {
                 let allowed = format!("at most {BREAKPOINTS_MOST} of {BREAKPOINT} in a request");
-                self.find("one more", allowed);
+                self.find("one more", &allowed);
             }
         }
     }
@@ -262,7 +262,7 @@ fn is_url(text: &str) -> bool {
 }
 
 /// What was found, as short as it can be told.
-fn shown(raw: &str) -> String {
+pub fn shown(raw: &str) -> String {
     match kind(raw) {
         b'[' => "an array".to_owned(),
         b'{' => "an object".to_owned(),

@@ -18,7 +18,7 @@ use once_cell::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::call::{self, Call, Completer, Deadlines, End, Job, Limiter, Tail, Ticket};
-use crate::check::{self, Finding, Mode};
+use crate::check::{self, Mode};
 use crate::clock::Clock;
 use crate::config::{Config, Settings, check_key};
 use crate::deliver::{Delivery, Mailroom, Notify, Outlet, Received, Receiver, Taken, is_inside};
@@ -37,8 +37,6 @@ use stats::Counters;
 use threads::Threads;
 
 const TARGET: &str = "helio::client";
-/// So many findings of a request are told.
-const FINDINGS_MOST: usize = 10;
 /// So many connections are kept that wait for the end of an answer that is complete.
 const PARKED_MOST: usize = 16;
 
@@ -355,29 +353,24 @@ impl Client {
     }
 
     /// What the endpoint will not take of a request, for the log; the refusal of one that may not go out with it.
-    fn examine(&self, body: &str, settings: &Settings) -> Result<Vec<Finding>, Failure> {
+    fn examine(&self, body: &str, settings: &Settings) -> Result<Vec<String>, Failure> {
         let mode = settings.validate.unwrap_or(self.config.usual_check);
         let is_asked_for = mode == Mode::Strict || (mode == Mode::Warn && self.log.is_read(Level::Warn));
         let findings = if is_asked_for { check::findings(body) } else { Vec::new() };
         if mode == Mode::Warn || findings.is_empty() {
             return Ok(findings);
         }
-        let mut told: Vec<String> = findings.iter().take(FINDINGS_MOST).map(Finding::to_string).collect();
-        told.extend(more(&findings));
         let message = format!(
             "the request was not sent, the endpoint would refuse it: {} (checked because \"validate\" is \"strict\")",
-            told.join("; ")
+            findings.join("; ")
         );
         Err(Failure::argument(self.log.mask_with(&settings.secrets, message)))
     }
 
-    fn warn_of(&self, findings: &[Finding], id: u64, settings: &Settings) {
-        let mask = |text| self.log.mask_with(&settings.secrets, text);
-        for finding in findings.iter().take(FINDINGS_MOST) {
+    fn warn_of(&self, findings: &[String], id: u64, settings: &Settings) {
+        for finding in findings {
+            let mask = |text| self.log.mask_with(&settings.secrets, text);
             self.log.write(Level::Warn, TARGET, || mask(format!("request {id} may be refused: {finding}")));
-        }
-        if let Some(more) = more(findings) {
-            self.log.write(Level::Warn, TARGET, || format!("request {id} may be refused: {more}"));
         }
     }
 
@@ -392,12 +385,6 @@ impl Client {
             });
         }
     }
-}
-
-/// How many findings are not told one by one.
-fn more(findings: &[Finding]) -> Option<String> {
-    let rest = findings.len().saturating_sub(FINDINGS_MOST);
-    (rest > 0).then(|| format!("and {rest} more"))
 }
 
 /// A request that was accepted.
