@@ -7,10 +7,12 @@ CFLAGS ?= -O2 -g
 
 EXAMPLES := complete stream chat poll epoll notify pull thread tools vision json reasoning logprobs choices \
   metadata caching errors rate_limits cost parameters
+CPP_EXAMPLES := complete stream chat tools poll coroutine
+PREFIX ?= /usr/local
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
-.PHONY: bench-streams lib examples sdl demo test bench header clean distclean help
+.PHONY: bench-streams static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
 
 lib: ## build the library: build/lib/libhelio.so (the default)
 	@# Alone: with the Rust library beside it, cargo cannot optimise across crates, which costs 300 KB.
@@ -19,11 +21,38 @@ lib: ## build the library: build/lib/libhelio.so (the default)
 	@install -m 755 $(CARGO_TARGET_DIR)/release/libhelio.so build/lib/libhelio.so.1
 	@ln -sf libhelio.so.1 build/lib/libhelio.so
 
+static: ## build the static library: build/lib/libhelio.a
+	$(CARGO) rustc --release --lib --crate-type staticlib
+	@mkdir -p build/lib
+	@scripts/static_lib.sh $(CARGO_TARGET_DIR)/release/libhelio.a build/lib/libhelio.a
+
+install: lib static ## install under PREFIX (/usr/local); DESTDIR, LIBDIR and INCLUDEDIR count, too
+	@PREFIX='$(PREFIX)' scripts/install.sh install
+
+uninstall: ## remove what was installed under PREFIX
+	@PREFIX='$(PREFIX)' scripts/install.sh uninstall
+
+dist: lib static ## a tarball that can be unpacked anywhere: build/helio-VERSION-SYSTEM.tar.gz
+	@scripts/dist.sh
+
+deb: lib static ## Debian packages for this machine: build/libhelio1_….deb, build/libhelio-dev_….deb
+	@scripts/deb.sh
+
+notice: ## write NOTICE.md anew: what is inside, and its licences
+	scripts/notice.py
+
 examples: $(EXAMPLES:%=build/bin/%) ## build the C examples into build/bin
 
 build/bin/%: examples/c/%.c examples/c/common.h examples/c/feature.h include/helio.h | lib
 	@mkdir -p build/bin
 	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' -pthread -lm
+
+cpp-examples: $(CPP_EXAMPLES:%=build/bin/cpp/%) ## build the C++ examples into build/bin/cpp
+
+build/bin/cpp/%: examples/cpp/%.cpp examples/cpp/common.hpp include/helio.hpp include/helio.h | lib
+	@mkdir -p build/bin/cpp
+	$(CXX) -std=c++20 -pedantic -Wall -Wextra -Werror $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lhelio \
+	  -Wl,-rpath,'$$ORIGIN/../../lib' -pthread
 
 sdl: build/bin/scene ## build the game scene of examples/sdl, which needs SDL2: build/bin/scene
 

@@ -858,7 +858,14 @@ const char *helio_error_report(const struct helio_error *error,
                                size_t *out_len);
 
 /**
- * Free an error that an out-parameter gave. NULL is fine. Any thread; the client may be gone. Never for the error
+ * A copy of an error that is lent (of an event, of a chat), which outlives what lent it.
+ *
+ * @return an error that is the caller's, to be freed with helio_error_free; NULL for NULL. Any thread.
+ */
+HELIO_API struct helio_error *helio_error_copy(const struct helio_error *error);
+
+/**
+ * Free an error that an out-parameter or helio_error_copy gave. NULL is fine. Any thread; the client may be gone. Never for the error
  * inside an event.
  */
 HELIO_API

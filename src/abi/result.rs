@@ -1,7 +1,7 @@
 //! What the host gets and owns: buffers and errors.
 
 use std::ffi::c_char;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
 use super::guard::guard;
 use super::helio_status;
@@ -14,6 +14,7 @@ pub struct helio_buffer {
 }
 
 /// What went wrong, in full. docs/errors.md, docs/ownership.md.
+#[derive(Clone)]
 pub struct helio_error {
     status: helio_status,
     http_status: i32,
@@ -178,7 +179,18 @@ pub unsafe extern "C" fn helio_error_report(error: *const helio_error, out_len: 
     unsafe { part(error.as_ref().and_then(|error| error.report.as_ref()), out_len) }
 }
 
-/// Free an error that an out-parameter gave. NULL is fine. Any thread; the client may be gone. Never for the error
+/// A copy of an error that is lent (of an event, of a chat), which outlives what lent it.
+///
+/// @return an error that is the caller's, to be freed with helio_error_free; NULL for NULL. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn helio_error_copy(error: *const helio_error) -> *mut helio_error {
+    guard(null_mut(), || {
+        // SAFETY: as for helio_error_status.
+        unsafe { error.as_ref() }.map_or(null_mut(), |error| Box::into_raw(Box::new(error.clone())))
+    })
+}
+
+/// Free an error that an out-parameter or helio_error_copy gave. NULL is fine. Any thread; the client may be gone. Never for the error
 /// inside an event.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn helio_error_free(error: *mut helio_error) {

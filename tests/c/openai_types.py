@@ -6,19 +6,14 @@ The package is installed once, into `build/openai`, as the real model is into it
 
 import json
 import subprocess
-import sys
 import unittest
 
-import real_model
+import tools
 from asking import DELIVERIES, AskTest, question
 from fake_server import FakeServer
 from harness import build
 
 PACKAGE = "openai==3.57.0"
-HOME = real_model.REPOSITORY / "build" / "openai"
-STAMP = HOME / "installed"
-WANTED = f"{PACKAGE}\npython {sys.version_info[0]}.{sys.version_info[1]}\n"
-
 # Reads completions, one a line, and says of each what the types find wrong with it.
 JUDGE = """
 import json, sys
@@ -31,19 +26,6 @@ for line in sys.stdin:
         found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
     print(json.dumps(found), flush=True)
 """
-
-
-def python():
-    """An interpreter that has the package."""
-    interpreter = HOME / "bin" / "python"
-    if STAMP.exists() and STAMP.read_text() == WANTED and interpreter.exists():
-        return str(interpreter)
-    real_model.provide_venv_module()
-    real_model.checked([sys.executable, "-m", "venv", "--clear", HOME], "the venv could not be made; see above")
-    pip = [interpreter, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
-    real_model.checked([*pip, PACKAGE], f"pip could not install {PACKAGE}; see above")
-    STAMP.write_text(WANTED)
-    return str(interpreter)
 
 
 # What servers stream ---------------------------------------------------------------------------
@@ -277,8 +259,8 @@ class OpenaiTypes(AskTest):
         if build.no_real_model:
             raise unittest.SkipTest("--no-real-model: nothing is installed")
         try:
-            interpreter = python()
-        except real_model.NotAvailable as reason:
+            interpreter = tools.python_with(PACKAGE, "openai")
+        except tools.NotAvailable as reason:
             raise unittest.SkipTest(f"there are no types to judge by: {reason}")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         cls.judge = subprocess.Popen([interpreter, "-c", JUDGE], **pipes)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::c::{Client, has_feature};
 use crate::support::chat::{DONE, completion, completion_of, delta, finish};
 use crate::support::conversation::{Conversation, json_get};
+use crate::support::copied::take_error;
 use crate::support::server::Server;
 
 /// The message that this answer leaves in a conversation.
@@ -329,6 +330,19 @@ fn a_mistake_is_explained_and_adds_nothing() {
     refuses(&chat, chat.request(Some("{\"mess\\u0061ges\":[]}")).unwrap_err(), argument, &["messages"]);
     assert_eq!((chat.count(), chat.add("user", "x")), (0, HELIO_OK));
     assert!(chat.error().is_some(), "it tells of the last call that failed");
+}
+
+#[test]
+fn a_copy_of_a_lent_error_outlives_what_lent_it() {
+    let chat = Conversation::new();
+    assert_eq!(chat.add("bot", "x"), HELIO_ERR_INVALID_ARGUMENT);
+    // SAFETY: the chat is alive; the copy is ours.
+    let copy = unsafe { helio_error_copy(helio_chat_error(chat.0)) };
+    drop(chat);
+    let failure = take_error(copy).expect("a copy");
+    failure.is(HELIO_ERR_INVALID_ARGUMENT).says(&["\"bot\""]);
+    // SAFETY: NULL has a copy: NULL.
+    assert!(unsafe { helio_error_copy(null()) }.is_null());
 }
 
 #[test]
