@@ -83,7 +83,7 @@ class buffer {
 
  private:
   struct free {
-    void operator()(helio_buffer *buffer) const { helio_buffer_free(buffer); }
+    void operator()(helio_buffer *owned) const { helio_buffer_free(owned); }
   };
   std::unique_ptr<helio_buffer, free> owned_;
 };
@@ -91,7 +91,7 @@ class buffer {
 /** What went wrong, lent: of an event, or of an error that lives. */
 class error_view {
  public:
-  error_view(helio::status status, const helio_error *error) : status_(status), error_(error) {}
+  error_view(helio::status outcome, const helio_error *lent) : status_(outcome), error_(lent) {}
   helio::status status() const { return status_; }
   /** A sentence: what, where, what to do. */
   std::string_view message() const {
@@ -115,13 +115,13 @@ class error_view {
 /** What went wrong, owned, and what had come of the answer. */
 class error {
  public:
-  explicit error(helio::status status, helio_error *owned = nullptr, std::string_view partial = {})
-      : status_(status), owned_(owned, helio_error_free) {
-    if (!partial.empty()) partial_ = std::make_shared<const std::string>(partial);
+  explicit error(helio::status outcome, helio_error *owned = nullptr, std::string_view arrived = {})
+      : status_(outcome), owned_(owned, helio_error_free) {
+    if (!arrived.empty()) partial_ = std::make_shared<const std::string>(arrived);
   }
   /** A copy of one that is lent. */
-  explicit error(const error_view &lent, std::string_view partial = {})
-      : error(lent.status(), helio_error_copy(lent.raw()), partial) {}
+  explicit error(const error_view &lent, std::string_view arrived = {})
+      : error(lent.status(), helio_error_copy(lent.raw()), arrived) {}
   error_view view() const { return {status_, owned_.get()}; }
   helio::status status() const { return status_; }
   std::string_view message() const { return view().message(); }
@@ -144,7 +144,7 @@ class error {
 /** An error, thrown. */
 class failure : public std::exception {
  public:
-  explicit failure(helio::error error) : error_(std::move(error)) {}
+  explicit failure(helio::error why) : error_(std::move(why)) {}
   const char *what() const noexcept override { return error_.message().data(); } // all of them end in NUL
   const helio::error &error() const noexcept { return error_; }
   helio::status status() const noexcept { return error_.status(); }
@@ -155,16 +155,16 @@ class failure : public std::exception {
 #endif
 
 namespace detail {
-[[noreturn]] inline void raise(error error) {
+[[noreturn]] inline void raise(error why) {
 #ifdef HELIO_HAS_EXCEPTIONS
-  throw failure(std::move(error));
+  throw failure(std::move(why));
 #else
-  std::fprintf(stderr, "helio: %s\n", error.message().data());
+  std::fprintf(stderr, "helio: %s\n", why.message().data());
   std::abort();
 #endif
 }
-inline void check(status status) {
-  if (status != HELIO_OK) raise(error(status));
+inline void check(status outcome) {
+  if (outcome != HELIO_OK) raise(error(outcome));
 }
 } // namespace detail
 
@@ -172,8 +172,8 @@ inline void check(status status) {
 template <class T>
 class [[nodiscard]] result {
  public:
-  result(T value) : either_(std::move(value)) {}
-  result(helio::error error) : either_(std::move(error)) {}
+  result(T is) : either_(std::move(is)) {}
+  result(helio::error why) : either_(std::move(why)) {}
   bool has_value() const { return either_.index() == 0; }
   explicit operator bool() const { return has_value(); }
   /** The value; what has none throws. */
@@ -204,7 +204,7 @@ inline std::optional<std::string> json_get(std::string_view json, std::string_vi
 class completion {
  public:
   completion() = default;
-  explicit completion(buffer json) : json_(std::move(json)) {}
+  explicit completion(buffer owned) : json_(std::move(owned)) {}
   explicit completion(std::string_view lent) : copy_(lent) {}
   /** As JSON. */
   std::string_view json() const { return json_ ? json_.view() : std::string_view(copy_); }
@@ -225,7 +225,7 @@ class completion {
 /** What a request shows, lent: until the callback returns, or as long as its taken_event lives. */
 class event {
  public:
-  explicit event(const helio_event *event) : event_(event) {}
+  explicit event(const helio_event *lent) : event_(lent) {}
   bool is_response() const { return event_->kind == HELIO_EVENT_RESPONSE; }
   bool is_chunk() const { return event_->kind == HELIO_EVENT_CHUNK; }
   bool is_done() const { return event_->kind == HELIO_EVENT_DONE; }
@@ -257,7 +257,7 @@ class taken_event {
 
  private:
   struct release {
-    void operator()(const helio_event *event) const { helio_event_release(event); }
+    void operator()(const helio_event *owned) const { helio_event_release(owned); }
   };
   std::unique_ptr<const helio_event, release> owned_;
 };
@@ -331,7 +331,7 @@ struct borrowed {
   F &function;
   thrown caught;
   bool is_over = false; // it threw: it sees no more
-  static std::int32_t on_event(const helio_event *raw, void *user_data) {
+  static std::int32_t on_event(const helio_event *raw, void *user_data) noexcept {
     auto &self = *static_cast<borrowed *>(user_data);
     std::int32_t cancels = 1;
     if (!self.is_over) self.is_over = !self.caught.run([&] { cancels = called(self.function, event(raw)); });
@@ -345,7 +345,7 @@ struct kept {
   F function;
   state *of;
   bool is_over = false;
-  static std::int32_t on_event(const helio_event *raw, void *user_data) {
+  static std::int32_t on_event(const helio_event *raw, void *user_data) noexcept {
     auto *self = static_cast<kept *>(user_data);
     std::int32_t cancels = 1;
     if (!self->is_over) {
@@ -479,17 +479,17 @@ class stream {
       state_->is_pulling = true;
       lock.unlock();
       const helio_event *raw = nullptr;
-      const helio::status status = helio_next_event(client_, HELIO_WAIT_FOREVER, &raw);
+      const helio::status outcome = helio_next_event(client_, HELIO_WAIT_FOREVER, &raw);
       lock.lock();
       state_->is_pulling = false;
       if (raw) {
-        taken_event event(raw);
+        taken_event one(raw);
         auto whose = state_->waiting.find(raw->request);
-        if (whose != state_->waiting.end()) whose->second.push_back(std::move(event));
+        if (whose != state_->waiting.end()) whose->second.push_back(std::move(one));
       }
       state_->arrived.notify_all();
-      if (status != HELIO_OK && mine.empty()) { // called from a callback, or after a fork
-        status_ = status;
+      if (outcome != HELIO_OK && mine.empty()) { // called from a callback, or after a fork
+        status_ = outcome;
         return;
       }
     }
@@ -547,8 +547,8 @@ class client {
     raw.log_user_data = raw.notify_user_data = state.get();
     helio_client *handle = nullptr;
     helio_error *error = nullptr;
-    const helio::status status = helio_client_create(&raw, &handle, &error);
-    if (status != HELIO_OK) return helio::error(status, error);
+    const helio::status outcome = helio_client_create(&raw, &handle, &error);
+    if (outcome != HELIO_OK) return helio::error(outcome, error);
     return client(handle, std::move(state));
   }
 
@@ -607,11 +607,11 @@ class client {
       state_->waiting[raw.id];
     }
     helio_error *error = nullptr;
-    const helio::status status = helio_submit(handle_, body.data(), body.size(), &raw, nullptr, &error);
-    if (status != HELIO_OK) {
+    const helio::status outcome = helio_submit(handle_, body.data(), body.size(), &raw, nullptr, &error);
+    if (outcome != HELIO_OK) {
       std::lock_guard<std::mutex> lock(state_->mutex);
       state_->waiting.erase(raw.id);
-      return helio::error(status, error);
+      return helio::error(outcome, error);
     }
     return helio::stream(handle_, state_.get(), raw.id);
   }
@@ -640,9 +640,9 @@ class client {
   }
   /** Run the callbacks of what is pending; wait for the first at most so long. What a callback throws comes out here. */
   helio::status poll(std::uint32_t timeout_ms = 0, std::uint32_t max_events = 0, std::uint32_t *delivered = nullptr) {
-    const helio::status status = helio_poll(handle_, timeout_ms, max_events, delivered);
+    const helio::status outcome = helio_poll(handle_, timeout_ms, max_events, delivered);
     state_->by_callbacks.again();
-    return status;
+    return outcome;
   }
 #ifdef HELIO_HAS_COROUTINES
   /** co_await it: the coroutine goes on inside poll(), with the whole answer. */
@@ -677,16 +677,16 @@ class client {
   result<completion> ask(std::string_view body, const helio_request_options &raw) {
     helio_buffer *json = nullptr;
     helio_error *error = nullptr;
-    const helio::status status = helio_complete(handle_, body.data(), body.size(), &raw, &json, &error);
+    const helio::status outcome = helio_complete(handle_, body.data(), body.size(), &raw, &json, &error);
     buffer answer(json);
-    if (status != HELIO_OK) return helio::error(status, error, answer);
+    if (outcome != HELIO_OK) return helio::error(outcome, error, answer);
     return completion(std::move(answer));
   }
   result<request_id> submit(std::string_view body, const helio_request_options &raw) {
     request_id id = 0;
     helio_error *error = nullptr;
-    const helio::status status = helio_submit(handle_, body.data(), body.size(), &raw, &id, &error);
-    if (status != HELIO_OK) return helio::error(status, error);
+    const helio::status outcome = helio_submit(handle_, body.data(), body.size(), &raw, &id, &error);
+    if (outcome != HELIO_OK) return helio::error(outcome, error);
     return id;
   }
 
@@ -738,7 +738,7 @@ class awaited {
   awaited(client &of, std::string_view body, const request_options &options)
       : of_(&of), body_(body), overrides_(options.overrides), id_(options.id) {}
 
-  static std::int32_t on_event(const helio_event *raw, void *user_data) {
+  static std::int32_t on_event(const helio_event *raw, void *user_data) noexcept {
     if (raw->kind != HELIO_EVENT_DONE) return 0;
     auto *self = static_cast<awaited *>(user_data);
     const event done(raw);
@@ -818,13 +818,13 @@ class chat {
 
  private:
   struct free {
-    void operator()(helio_chat *chat) const { helio_chat_free(chat); }
+    void operator()(helio_chat *owned) const { helio_chat_free(owned); }
   };
-  void did(helio::status status) const {
-    if (status != HELIO_OK) detail::raise(error(error_view(status, helio_chat_error(raw()))));
+  void did(helio::status outcome) const {
+    if (outcome != HELIO_OK) detail::raise(error(error_view(outcome, helio_chat_error(raw()))));
   }
-  chat &did(helio::status status) {
-    std::as_const(*this).did(status);
+  chat &did(helio::status outcome) {
+    std::as_const(*this).did(outcome);
     return *this;
   }
   std::unique_ptr<helio_chat, free> chat_;

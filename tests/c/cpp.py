@@ -14,7 +14,7 @@ from harness import PATIENCE, CTest, build, compilers, environment
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples" / "cpp"
-STRICT = ["-pedantic", "-Wall", "-Wextra", "-Werror"]
+STRICT = ["-pedantic", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 PROMISES = ["whole", "refused", "callback", "range", "polled", "talked", "logged"]
 

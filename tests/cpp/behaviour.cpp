@@ -8,6 +8,10 @@
 #include <string>
 #include <thread>
 #include <vector>
+#if defined(__cpp_lib_ranges)
+#  include <ranges>
+static_assert(std::ranges::input_range<helio::stream>);
+#endif
 
 #define CHECK(holds)                                                          \
   do {                                                                        \
@@ -171,14 +175,14 @@ static void thrown() {
   auto client = make();
   try {
     client.complete("{\"model\":\"refuse\",\"messages\":[]}");
-    CHECK(!"it threw");
+    CHECK(false); // it threw
   } catch (const helio::failure &failure) {
     const helio::failure copy = failure;
     CHECK(copy.status() == HELIO_ERR_BAD_REQUEST && std::strstr(copy.what(), "never served"));
   }
   try {
     for (const auto &chunk : client.stream("{\"model\":\"refuse\",\"messages\":[]}")) CHECK(chunk.is_response());
-    CHECK(!"it threw");
+    CHECK(false); // it threw
   } catch (const helio::failure &failure) {
     CHECK(failure.status() == HELIO_ERR_BAD_REQUEST);
   }
@@ -188,7 +192,7 @@ static void thrown() {
       seen++;
       if (event.is_chunk()) throw own();
     });
-    CHECK(!"it threw");
+    CHECK(false); // it threw
   } catch (const own &) {
     CHECK(seen == 2); // RESPONSE, and the chunk that it threw at
   }
@@ -198,7 +202,7 @@ static void thrown() {
   try {
     while (client.poll(HELIO_WAIT_FOREVER) == HELIO_OK) {
     }
-    CHECK(!"it threw");
+    CHECK(false); // it threw
   } catch (const own &) {
   }
   std::string text;
@@ -210,7 +214,7 @@ static void thrown() {
   }
   try {
     helio::chat().add("bot", "x");
-    CHECK(!"it threw");
+    CHECK(false); // it threw
   } catch (const helio::failure &failure) {
     CHECK(std::strstr(failure.what(), "\"bot\""));
   }
@@ -240,8 +244,8 @@ static void awaited() {
   for (std::size_t number = 0; number < said.size(); number++) CHECK(said[number] == "You said: " + std::to_string(number));
   CHECK(here == std::this_thread::get_id());
   std::string refused;
-  auto soft = [](helio::client &client, std::string &out) -> helio::task {
-    auto answer = co_await client.async("[]").softly();
+  auto soft = [](helio::client &of, std::string &out) -> helio::task {
+    auto answer = co_await of.async("[]").softly();
     out = answer ? "" : std::string(helio::name(answer.error().status()));
   };
   soft(client, refused); // refused at once: it never waits
@@ -251,7 +255,7 @@ static void awaited() {
   try {
     while (client.poll(HELIO_WAIT_FOREVER) == HELIO_OK) {
     }
-    CHECK(!"it threw");
+    CHECK(false); // it threw
   } catch (const helio::failure &failure) {
     CHECK(failure.status() == HELIO_ERR_BAD_REQUEST);
   }
