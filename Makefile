@@ -7,7 +7,7 @@ CFLAGS ?= -O2 -g
 
 EXAMPLES := complete stream chat poll epoll notify pull thread tools vision json reasoning logprobs choices \
   metadata caching errors rate_limits cost parameters
-CPP_EXAMPLES := complete stream chat tools poll coroutine
+CPP_EXAMPLES := complete stream chat tools json poll coroutine
 PREFIX ?= /usr/local
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 

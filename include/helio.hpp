@@ -532,6 +532,7 @@ class client {
   explicit client(std::string_view config = {}) : client(client_options{config}) {}
   explicit client(client_options options) : client(try_create(std::move(options)).value()) {}
   static result<client> try_create(client_options options = {}) {
+    if (helio_abi_version() != HELIO_ABI_VERSION) return helio::error(HELIO_ERR_UNSUPPORTED); // another libhelio.so
     auto state = std::make_unique<detail::state>();
     state->log = std::move(options.log);
     state->notify = std::move(options.notify);

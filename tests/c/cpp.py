@@ -149,6 +149,16 @@ class CppExamples(CTest):
         self.assertIn("must be JSON", results[1])
         self.assertIn("no such function", results[2])
 
+    def test_json_is_taken_apart_and_what_was_cut_is_told(self):
+        def tell(content, finish_reason):
+            return lambda exchange: exchange.reply({"content": content}, finish_reason)
+
+        with FakeServer(tell('{"name":"T\\u014dky\\u014d","population":37}', "stop")) as server:
+            self.assertEqual(self.example("json", server), (0, "T\u014dky\u014d: 37\n", ""))
+        self.assertEqual(server.requests[0].json["response_format"]["type"], "json_schema")
+        with FakeServer(tell('{"name":"T', "length")) as server:
+            self.assertEqual(self.example("json", server), (1, "", 'length: {"name":"T\n'))
+
     def test_poll_and_coroutine_go_on_side_by_side(self):
         with FakeServer(echo) as server:
             code, out, err = self.example("poll", server)

@@ -5,7 +5,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import unittest
 
@@ -135,8 +134,8 @@ class Installed(CTest):
     def test_the_tarball_works_wherever_it_lies(self):
         make("dist")
         (tarball,) = (REPOSITORY / "build").glob("helio-*.tar.gz")
-        with tarfile.open(tarball) as archive:
-            archive.extractall(self.folder / "one", filter="data")
+        (self.folder / "one").mkdir()
+        self.call("tar", "-C", self.folder / "one", "-xzf", tarball)
         (tree,) = (self.folder / "one").iterdir()
         moved = self.folder / "a place with blanks"
         tree.rename(moved)

@@ -150,11 +150,11 @@ class RateLimits(CTest):
             exchange.reply({"content": "Rhine"}, headers={"Helicone-RateLimit-Remaining": "7"})
 
         with FakeServer(told) as server:
-            outcome = run("rate_limits", BASE_URL=server.base_url, RPM="600", QUESTIONS="606")
+            outcome = run("rate_limits", BASE_URL=server.base_url, RPM="60", QUESTIONS="62")
         self.assertSucceeded(outcome)
         waits = [float(line.split()[1]) for line in outcome.out.splitlines()]
-        self.assertEqual((len(waits), waits[0]), (606, 0))
-        self.assertGreater(max(waits), 0)
+        self.assertEqual((len(waits), waits[0]), (62, 0))
+        self.assertGreater(waits[-1], 0)
         self.assertIn("requests left: 7", outcome.out)
 
     def test_both_kinds_of_429_are_told_apart(self):
