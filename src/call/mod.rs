@@ -31,10 +31,11 @@ pub use deadline::{Deadlines, Keeper, Phase};
 pub use end::{Completer, End, Ticket};
 pub use limiter::Limiter;
 pub use reading::{Ended, Pause, ReadBuffer, Reading, Tail};
-pub use request::{Facts, check, utf8};
+pub use request::{Facts, read, utf8};
 
 use crate::chat::assemble::Words;
 use crate::chat::body::Final;
+use crate::check;
 use crate::config::{Endpoint, Settings};
 use crate::deliver::{Event, EventKind, Shown};
 use crate::failure::Failure;
@@ -72,6 +73,8 @@ pub struct Job<'a> {
     pub body: Cow<'a, [u8]>,
     /// What is known of them.
     pub facts: Facts,
+    /// Whether a refusal as wrong is explained by what the endpoint would not take of it.
+    pub explains: bool,
     /// What holds for this request.
     pub settings: Arc<Settings>,
     /// The brake.
@@ -264,7 +267,7 @@ impl<'a> Call<'a> {
         let http_status = self.report.attempts.last().map_or(0, |attempt| attempt.http_status);
         let (status, told, failure) = match outcome {
             Ok(told) => (Status::Ok, Some(told), None),
-            Err(failed) => (failed.failure.status, failed.partial, Some(failed.failure)),
+            Err(failed) => (failed.failure.status, failed.partial, Some(self.explained(failed.failure))),
         };
         let (data, words) = match told {
             Some(told) => {
@@ -295,6 +298,18 @@ impl<'a> Call<'a> {
             ..failure
         });
         End { status, http_status, data, words, failure, report, tail }
+    }
+
+    /// The server calls the request wrong: why that may be, if we can tell.
+    fn explained(&self, failure: Failure) -> Failure {
+        let body = if self.job.explains && failure.status == Status::BadRequest { &*self.job.body } else { b"" };
+        let findings = utf8(body, "request body").map(check::findings).unwrap_or_default();
+        if body.is_empty() || findings.is_empty() {
+            return failure;
+        }
+        let message =
+            format!("{}. What the endpoint would not take of the request: {}", failure.message, findings.join("; "));
+        Failure { message, ..failure }
     }
 
     /// The text without any secret of the client or of this request.

@@ -14,7 +14,7 @@ pub struct Facts {
 }
 
 /// Check that the bytes are one JSON object in UTF-8: the text, and what must be known of it.
-pub fn check(bytes: &[u8]) -> Result<(&str, Facts), Failure> {
+pub fn read(bytes: &[u8]) -> Result<(&str, Facts), Failure> {
     let text = utf8(bytes, "request body")?;
     let mut facts = Facts { streams: false, choices: 1 };
     let read = scan::members(text, |key, value| match key {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn only_one_object_in_utf8_is_a_request() {
-        let check = |bytes: &[u8]| check(bytes).map(|(_, facts)| facts).map_err(|failure| failure.status);
+        let check = |bytes: &[u8]| read(bytes).map(|(_, facts)| facts).map_err(|failure| failure.status);
         assert_eq!(
             check(br#"{"model":"m","stream":true,"n":3,"x":[{"stream":false}]}"#),
             Ok(Facts { streams: true, choices: 3 })

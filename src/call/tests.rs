@@ -42,6 +42,7 @@ fn call(config: &str) -> Call<'static> {
         id: 7,
         body: Cow::Borrowed(b"{}"),
         facts: Facts { streams: true, choices: 1 },
+        explains: false,
         deadlines: Deadlines::new(settings.timeouts, stop.clone(), keeper, started),
         settings,
         stop,

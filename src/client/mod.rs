@@ -298,7 +298,7 @@ impl Client {
     fn admit(self: &Arc<Self>, ask: Ask<'_>) -> Result<Admitted<'_>, Failure> {
         let started = self.clock.now();
         self.registry.check(ask.id)?;
-        let (body, facts) = call::check(ask.body)?;
+        let (body, facts) = call::read(ask.body)?;
         let settings = match ask.overrides {
             Some(overrides) => self.config.with_overrides(overrides)?,
             None => self.config.settings.clone(),
@@ -323,7 +323,9 @@ impl Client {
         }
         self.warn_of(&findings, id, &settings);
         let deadlines = Deadlines::new(settings.timeouts, stop.clone(), reactor.keeper().clone(), started);
-        let request = Request { id, facts, settings, stop, deadlines, started, client: self.number(), ticket };
+        let explains = self.mode_of(&settings) == Mode::Warn;
+        let request =
+            Request { id, facts, explains, settings, stop, deadlines, started, client: self.number(), ticket };
         Ok(Admitted { request, reactor, place })
     }
 
@@ -354,7 +356,7 @@ impl Client {
 
     /// What the endpoint will not take of a request, for the log; the refusal of one that may not go out with it.
     fn examine(&self, body: &str, settings: &Settings) -> Result<Vec<String>, Failure> {
-        let mode = settings.validate.unwrap_or(self.config.usual_check);
+        let mode = self.mode_of(settings);
         let is_asked_for = mode == Mode::Strict || (mode == Mode::Warn && self.log.is_read(Level::Warn));
         let findings = if is_asked_for { check::findings(body) } else { Vec::new() };
         if mode == Mode::Warn || findings.is_empty() {
@@ -365,6 +367,10 @@ impl Client {
             findings.join("; ")
         );
         Err(Failure::argument(self.log.mask_with(&settings.secrets, message)))
+    }
+
+    fn mode_of(&self, settings: &Settings) -> Mode {
+        settings.validate.unwrap_or(self.config.usual_check)
     }
 
     fn warn_of(&self, findings: &[String], id: u64, settings: &Settings) {
@@ -397,6 +403,7 @@ struct Admitted<'a> {
 struct Request {
     id: u64,
     facts: call::Facts,
+    explains: bool,
     settings: Arc<Settings>,
     stop: Arc<Stop>,
     deadlines: Arc<Deadlines>,
@@ -407,9 +414,13 @@ struct Request {
 
 impl Request {
     fn into_call<'a>(self, body: Cow<'a, [u8]>, outlet: Outlet<'a>, reactor: &Reactor) -> Call<'a> {
-        let Request { id, facts, settings, stop, deadlines, started, client, ticket } = self;
+        let Request { id, facts, explains, settings, stop, deadlines, started, client, ticket } = self;
         let completer = Completer::new(id, client, started, outlet, Box::new(ticket));
-        Call::new(reactor.around().clone(), Job { id, body, facts, settings, stop, deadlines, started }, completer)
+        Call::new(
+            reactor.around().clone(),
+            Job { id, body, facts, explains, settings, stop, deadlines, started },
+            completer,
+        )
     }
 }
 

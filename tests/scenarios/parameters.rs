@@ -673,6 +673,22 @@ fn towards_the_gateway_it_is_warned_by_itself() {
 }
 
 #[test]
+fn a_refusal_is_explained_by_what_was_found() {
+    let server = Server::new(|_, conn| conn.answer(400, &[], "{\"error\":\"Invalid request body\"}"));
+    let (wrong, right) = (body("temperature", "3"), body("temperature", "1"));
+    let told = ["Invalid request body", "would not take", "temperature: found 3, allowed: a number from 0 to 2"];
+    let ask = |mode: &str, body: &str| client(&server, mode).ask(body).fails(HELIO_ERR_BAD_REQUEST).clone();
+    ask("warn", &wrong).says(&told);
+    for (mode, body) in [("warn", &right), ("off", &wrong)] {
+        let failure = ask(mode, body);
+        assert!(!failure.message.contains("would not take"), "{}", failure.message);
+    }
+    let busy = Server::new(|_, conn| conn.answer(401, &[], "no"));
+    let failure = client(&busy, "warn").ask(&wrong).fails(HELIO_ERR_AUTHENTICATION).message.clone();
+    assert!(!failure.contains("temperature"), "{failure}");
+}
+
+#[test]
 fn deep_and_broken_bodies_are_no_trouble_to_the_check() {
     let server = answering();
     let client = client(&server, "strict");
