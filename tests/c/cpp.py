@@ -176,6 +176,13 @@ class CrossCompile(CTest):
 
     targets = ["x86_64-windows-gnu", "aarch64-windows-gnu", "aarch64-macos", "x86_64-macos", "aarch64-linux-gnu", "aarch64-linux-musl"]
 
+    # How libc++ is told what it stands on; zig's own c++ does it by itself.
+    libcxx = """ABI_VERSION=1 ABI_NAMESPACE=__1 HAS_THREADS=1 HAS_THREAD_API_PTHREAD=1 HAS_THREAD_API_EXTERNAL=0
+        HAS_THREAD_API_WIN32=0 HAS_THREAD_API_C11=0 HAS_MONOTONIC_CLOCK=1 HAS_TERMINAL=1 HAS_MUSL_LIBC=1
+        HAS_VENDOR_AVAILABILITY_ANNOTATIONS=0 HAS_FILESYSTEM=1 HAS_RANDOM_DEVICE=1 HAS_LOCALIZATION=1 HAS_UNICODE=1
+        HAS_WIDE_CHARACTERS=1 HAS_TIME_ZONE_DATABASE=1 INSTRUMENTED_WITH_ASAN=0 PSTL_BACKEND_SERIAL
+        HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE ASSERTION_SEMANTIC_DEFAULT=_LIBCPP_ASSERTION_SEMANTIC_IGNORE""".split()
+
     def test_both_headers_compile_for_other_systems(self):
         import tools
 
@@ -200,12 +207,18 @@ class CrossCompile(CTest):
             compile_for(target, c, "cc", "-std=c99", "-target", target, "-c", "-o", object_file)
             compile_for(target, cpp, "c++", "-std=c++20", "-target", target, "-c", "-o", object_file)
         compile_for("x86_64-windows-gnu", cpp, "c++", "-std=c++17", "-target", "x86_64-windows-gnu", "-c", "-o", object_file)
-        # Android's C library is not among what it has: the C header needs none. (helio.hpp needs nothing of a system, either.)
-        include = subprocess.run(
-            [python, "-c", "import ziglang, os; print(os.path.dirname(ziglang.__file__))"], capture_output=True, text=True
-        ).stdout.strip()
-        bare = ["-std=c99", "-ffreestanding", "-isystem", f"{include}/lib/include", "-fsyntax-only"]
-        compile_for("android", c, "clang", "--target=aarch64-linux-android24", *bare)
+        # For Android it has no C library: helio.h needs none, and helio.hpp gets musl's headers below libc++'s.
+        where = [python, "-c", "import ziglang, os; print(os.path.dirname(ziglang.__file__))"]
+        lib = subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip() + "/lib"
+        android = ["clang", "--target=aarch64-linux-android24", "-fsyntax-only"]
+        compile_for("android", c, *android, "-std=c99", "-ffreestanding", "-isystem", f"{lib}/include")
+        folders = ["libcxx/include", "libcxxabi/include", "include"]
+        folders += [f"libc/include/{name}" for name in ("aarch64-linux-musl", "generic-musl", "any-linux-any")]
+        system = [part for folder in folders for part in ("-isystem", f"{lib}/{folder}")]
+        system += ["-nostdinc", "-nostdinc++", "-fexceptions", "-fcxx-exceptions"]
+        system += [f"-D_LIBCPP_{name}" for name in self.libcxx]
+        for standard in (17, 20):
+            compile_for("android", cpp, *android, "-x", "c++", f"-std=c++{standard}", *system)
 
 
 CASES = (CppHeader, CppBehaviour, CppExamples, CrossCompile)
