@@ -127,7 +127,8 @@ def memcheck(test, *command, exits=0, **settings):
     """Runs a program under valgrind: no bad access, no block that is lost. Also where it must fail: `exits` 1."""
     if not shutil.which("valgrind"):
         test.skipTest("valgrind is not here (apt-get install valgrind)")
-    valgrind = ["valgrind", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
+    # It runs one thread at a time. Without the fair turn a thread that draws frames all the time starves the library's.
+    valgrind = ["valgrind", "--fair-sched=yes", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
     valgrind += ["--error-exitcode=99"]
     outcome = run(*command, under=valgrind, **settings)
     test.assertEqual(outcome.code, exits, outcome)
