@@ -101,8 +101,8 @@ impl LaneConnector {
     /// Open a connection and keep it for the next request that needs one. All requests of a client go to one place.
     pub fn prewarm(&self, uri: &Uri, slot: &Arc<Slot>) -> Result<(), WireError> {
         let mut lane = self.0.open(uri, slot)?;
-        lane.detach();
         let mut spare = self.0.spare();
+        lane.detach(); // under the lock: who sees that one is idle finds it
         spare.push(Spare { lane, since: Instant::now() });
         if spare.len() > SPARE_MOST {
             spare.remove(0);

@@ -9,6 +9,7 @@ use crate::support::black_hole::BlackHole;
 use crate::support::c::{Client, config_of, merged};
 use crate::support::certs::{Leaf, ours};
 use crate::support::chat::{ASK, ASK_STREAM, DONE, completion, finish, say};
+use crate::support::conn::chunk;
 use crate::support::delivery::{Mode, until};
 use crate::support::outcome::Outcome;
 use crate::support::server::Server;
@@ -75,8 +76,9 @@ fn what_is_under_way_shows_in_the_figures() {
             conn.stream_head();
             conn.body(say("Hel"));
             gate.wait();
-            conn.body(say("lo") + &finish("stop") + DONE);
-            conn.end();
+            // In one piece: an end of the body that lags behind [DONE] is read by the next request, and none comes.
+            let last = say("lo") + &finish("stop") + DONE;
+            conn.send([chunk(last.as_bytes()), b"0\r\n\r\n".to_vec()].concat());
         })
     };
     let client = Client::with(&server, json!({"limits": {"max_in_flight": 3}}));
