@@ -1,7 +1,8 @@
 //! Reading a JSON config with its mistakes named: unknown keys with the nearest that exists, wrong types with what was expected.
 
-use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
 
+use serde_json::{Map, Value};
 use ureq::http::HeaderValue;
 
 use crate::failure::Failure;
@@ -14,6 +15,9 @@ pub fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
     value.set_sensitive(true); // for Debug
     Ok(value)
 }
+
+/// No number of the config is larger.
+const MOST: u64 = i64::MAX as u64;
 
 /// One object of the config, and where it lies.
 pub struct Section<'a> {
@@ -84,13 +88,17 @@ impl<'a> Section<'a> {
     /// A whole number of at least `least`.
     pub fn whole(&self, key: &str, least: u64) -> Result<Option<u64>, Failure> {
         let expected = format!("a whole number of at least {least}");
-        self.typed(key, &expected, |value| {
-            value.as_u64().filter(|number| *number >= least && *number <= i64::MAX as u64)
-        })
+        self.typed(key, &expected, |value| value.as_u64().filter(|number| (least..=MOST).contains(number)))
+    }
+
+    /// The same with a bound above.
+    pub fn whole_within(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Failure> {
+        let expected = format!("a whole number of at least {} and at most {}", range.start(), range.end());
+        self.typed(key, &expected, |value| value.as_u64().filter(|number| range.contains(number)))
     }
 
     /// A number within a range.
-    pub fn number(&self, key: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<f64>, Failure> {
+    pub fn number(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<f64>, Failure> {
         let expected = format!("a number from {} to {}", range.start(), range.end());
         self.typed(key, &expected, |value| value.as_f64().filter(|number| value.is_number() && range.contains(number)))
     }

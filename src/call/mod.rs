@@ -302,9 +302,12 @@ impl<'a> Call<'a> {
 
     /// The server calls the request wrong: why that may be, if we can tell.
     fn explained(&self, failure: Failure) -> Failure {
-        let body = if self.job.explains && failure.status == Status::BadRequest { &*self.job.body } else { b"" };
-        let findings = utf8(body, "request body").map(check::findings).unwrap_or_default();
-        if body.is_empty() || findings.is_empty() {
+        // Where nothing can be sent again the body is gone.
+        if !self.job.explains || failure.status != Status::BadRequest || self.job.body.is_empty() {
+            return failure;
+        }
+        let findings = utf8(&self.job.body, "request body").map(check::findings).unwrap_or_default();
+        if findings.is_empty() {
             return failure;
         }
         let message =

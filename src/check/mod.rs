@@ -30,7 +30,10 @@ pub enum Mode {
 pub fn findings(body: &str) -> Vec<String> {
     let mut walk = Walk::default();
     walk.members(&|place| PARAMETERS.get(place).map(|parameter| &parameter.member), true, body);
-    let told = |name: &str| scan::member(body, name).filter(|raw| !json::is_null(raw));
+    let mut all = Vec::new();
+    scan::members(body, |name, raw| all.push((name, raw)));
+    let there = |name: &str| all.iter().rfind(|(known, _)| *known == name).map(|(_, raw)| *raw);
+    let told = |name: &str| there(name).filter(|raw| !json::is_null(raw));
     for need in NEEDS.iter().filter(|need| told(need.name).is_some()) {
         if told(need.needed) != Some(need.value) {
             let found = format!("no {:?} that is {}", need.needed, need.value);
@@ -39,7 +42,7 @@ pub fn findings(body: &str) -> Vec<String> {
             });
         }
     }
-    match scan::member(body, MESSAGES) {
+    match there(MESSAGES) {
         Some(messages) => tool_messages(&mut walk, messages),
         None if told(PROMPT).is_some() => {}
         None => walk.at_member(MESSAGES, &mut |walk| {
@@ -55,12 +58,16 @@ fn tool_messages(walk: &mut Walk, messages: &str) {
     walk.at_member(MESSAGES, &mut |walk| {
         let mut place = 0;
         scan::elements(messages, |message| {
-            let member = |name| scan::member(message, name);
-            if let Some(list) = member("tool_calls") {
-                scan::elements(list, |call| calls.extend(scan::member(call, "id").and_then(json::text)));
-            }
-            if member("role").and_then(json::text).as_deref() == Some("tool")
-                && let Some(raw) = member("tool_call_id")
+            let (mut role, mut answered, mut made) = ("", None, "");
+            scan::members(message, |name, raw| match name {
+                "role" => role = raw,
+                "tool_call_id" => answered = Some(raw),
+                "tool_calls" => made = raw,
+                _ => {}
+            });
+            scan::elements(made, |call| calls.extend(scan::member(call, "id").and_then(json::text)));
+            if json::text(role).as_deref() == Some("tool")
+                && let Some(raw) = answered
                 && json::text(raw).is_some_and(|id| !calls.contains(&id))
             {
                 walk.at_element(place, &mut |walk| {

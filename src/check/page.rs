@@ -1,7 +1,7 @@
 //! `docs/parameters.md`, made from the rules: `HELIO_BLESS=1 cargo test --lib parameters` writes it anew.
 
 use super::rules::{NEEDS, PARAMETERS};
-use super::shape::{BREAKPOINT, Member, Shape};
+use super::shape::{BREAKPOINT, BREAKPOINTS_MOST, Member, Shape};
 
 const HEAD: &str = "# Parameters
 
@@ -30,7 +30,7 @@ const TAIL: &str = "
 ## What hangs together
 
 - A `tool` message's `tool_call_id` is the id of a call in `tool_calls` of an assistant's message before it.
-- At most four `cache_control` in a request, wherever they stand.
+- At most @MOST@ `cache_control` in a request, wherever they stand.
 - `messages` must be there, unless `prompt_id` is.
 ";
 
@@ -90,7 +90,7 @@ fn page() -> String {
     }
     page.push_str(MIDDLE);
     page.push_str(&rows);
-    page.push_str(TAIL);
+    page.push_str(&TAIL.replace("@MOST@", &BREAKPOINTS_MOST.to_string()));
     page
 }
 

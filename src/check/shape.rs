@@ -9,7 +9,7 @@ use crate::text::{excerpt, nearest};
 /// What marks where a prompt cache may end.
 pub const BREAKPOINT: &str = "cache_control";
 /// More of them no provider takes.
-const BREAKPOINTS_MOST: usize = 4;
+pub(super) const BREAKPOINTS_MOST: usize = 4;
 
 /// As the most of a list: any number.
 pub const MOST: usize = usize::MAX;

@@ -62,12 +62,12 @@ impl Places {
         }
         let (running, limiter, limited) = (self.running.clone(), self.limiter.clone(), self.limited.clone());
         let mut turn = Box::pin(async move {
-            let permit = running.acquire_owned().await.ok();
+            let permit = running.acquire_owned().await.ok()?;
             if let Some(limiter) = limiter {
                 let _limited = Waiting::among(&limited);
                 limiter.wait().await;
             }
-            permit
+            Some(permit)
         });
         let _timers_go_by_it = runtime.enter();
         // Asked once now, it stands in line from now on, whenever it is waited for.

@@ -129,19 +129,20 @@ pub fn headers(section: &Section<'_>) -> Result<HeaderMap, Failure> {
             out.set(from, key, name, "true")?;
         }
     }
-    for (from, key, name, before, range) in [
-        (&cache, "bucket_size", "helicone-cache-bucket-max-size", "", 1..=BUCKET_MOST),
-        (&cache, "max_age_s", "cache-control", "max-age=", 0..=AGE_MOST_S),
-        (&retry, "num", "helicone-retry-num", "", 0..=u64::MAX),
-        (&retry, "min_timeout_ms", "helicone-retry-min-timeout", "", 0..=u64::MAX),
-        (&retry, "max_timeout_ms", "helicone-retry-max-timeout", "", 0..=u64::MAX),
+    for (key, name) in [
+        ("num", "helicone-retry-num"),
+        ("min_timeout_ms", "helicone-retry-min-timeout"),
+        ("max_timeout_ms", "helicone-retry-max-timeout"),
     ] {
-        if let Some(number) = from.whole(key, *range.start())? {
-            if number > *range.end() {
-                return Err(from.mistake(key, format!("is {number}, the gateway takes at most {}", range.end())));
-            }
-            out.set(from, key, name, &format!("{before}{number}"))?;
+        if let Some(number) = retry.whole(key, 0)? {
+            out.set(&retry, key, name, &number.to_string())?;
         }
+    }
+    if let Some(size) = cache.whole_within("bucket_size", 1..=BUCKET_MOST)? {
+        out.set(&cache, "bucket_size", "helicone-cache-bucket-max-size", &size.to_string())?;
+    }
+    if let Some(seconds) = cache.whole_within("max_age_s", 0..=AGE_MOST_S)? {
+        out.set(&cache, "max_age_s", "cache-control", &format!("max-age={seconds}"))?;
     }
     if let Some(policy) = section.text("rate_limit_policy")?.filter(|policy| !is_policy(policy)) {
         let expected = "expects <quota>;w=<seconds, 60 or more>[;u=request|cents][;s=user|<property>], like 1000;w=3600;u=cents;s=user";
