@@ -4,7 +4,7 @@
 # them. lintian then only misses the bug that a first upload closes. Needs dpkg-deb; called by `make deb`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)-1
+version=$(scripts/install.sh version)-1
 arch=$(dpkg --print-architecture)
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || cc -print-multiarch)
 maintainer=${DEBFULLNAME:-helio developers}" <${DEBEMAIL:-helio@localhost.localdomain}>"

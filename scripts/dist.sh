@@ -2,7 +2,7 @@
 # dist.sh: what `make install` would install, as a tarball for any folder. Called by `make dist`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+version=$(scripts/install.sh version)
 name=helio-$version-$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh install|uninstall|list: header, libraries, pkg-config and CMake files under $DESTDIR$PREFIX, or away from there.
+# install.sh install|uninstall|list|version: header, libraries, pkg-config and CMake files under $DESTDIR$PREFIX, or away from there.
 # Called by `make`. What is installed finds its own parts by where it stands, so the whole tree can be moved.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ includedir=${INCLUDEDIR:-include}
 root=${DESTDIR:-}$prefix
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 # What a static library of Rust wants of the system: rustc --print native-static-libs.
-static_libs="-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
+static_libs=$(<packaging/static-libs)
 
 files=(
   "$includedir/helio.h"
@@ -62,6 +62,7 @@ case ${1:-} in
       case $(dirname "$file") in */helio) rmdir "$root/$(dirname "$file")" 2>/dev/null || true ;; esac
     done
     ;;
+  version) echo "$version" ;;
   list) printf '%s\n' "${files[@]}" ;;
   *)
     sed -n '2,3s/^# //p' "$0" >&2

@@ -98,6 +98,14 @@ def provide_venv_module():
     checked(["apt-get", "install", "-q", "-y", "--no-install-recommends", "python3-venv"], failed)
 
 
+def new_venv(folder):
+    """An empty virtual environment, and the command that installs into it."""
+    provide_venv_module()
+    checked([sys.executable, "-m", "venv", "--clear", folder], "the venv could not be made; see above")
+    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install"]
+    return [*pip, "--only-binary", ":all:"]
+
+
 def setup():
     """Install once. Later calls find the stamp and touch neither pip nor the network."""
     if is_installed():
@@ -114,10 +122,7 @@ def setup():
         started = time.monotonic()
         say(f"installing into {HOME}: 127 MB to download, 220 MB on disk, this once")
         STAMP.unlink(missing_ok=True)
-        shutil.rmtree(VENV, ignore_errors=True)  # what an interrupted run left
-        provide_venv_module()
-        checked([sys.executable, "-m", "venv", VENV], "the venv could not be made; see above")
-        pip = [venv_python(), "-m", "pip", "--disable-pip-version-check", "install", "--only-binary", ":all:"]
+        pip = new_venv(VENV)  # what an interrupted run left goes
         failed = (
             "pip could not install it; see above. It needs the network this once. "
             "To try again: python3 scripts/real_model.py setup"

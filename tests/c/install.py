@@ -185,7 +185,8 @@ class Installed(CTest):
         source.write_text(
             "#include <helio.h>\nint other(void);\nint main(void) { return other() + (int)helio_abi_version() - 43; }\n"
         )
-        libraries = [self.folder / "libother.a", archive, "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
+        of_the_system = (REPOSITORY / "packaging" / "static-libs").read_text().split()
+        libraries = [self.folder / "libother.a", archive, *of_the_system]
         self.call("cc", source, f"-I{build.include}", "-o", program, *libraries)
         self.call(program)
 

@@ -13,9 +13,7 @@ def python_with(package, name):
     wanted = f"{package}\npython {sys.version_info[0]}.{sys.version_info[1]}\n"
     if stamp.exists() and stamp.read_text() == wanted and interpreter.exists():
         return str(interpreter)
-    real_model.provide_venv_module()
-    real_model.checked([sys.executable, "-m", "venv", "--clear", home], "the venv could not be made; see above")
-    pip = [interpreter, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
-    real_model.checked([*pip, package], f"pip could not install {package}; see above")
+    pip = real_model.new_venv(home)
+    real_model.checked([*pip, "--quiet", package], f"pip could not install {package}; see above")
     stamp.write_text(wanted)
     return str(interpreter)
