@@ -74,21 +74,32 @@ static inline const char *environment(const char *name, const char *otherwise) {
   return value && *value ? value : otherwise;
 }
 
-/* A request body around `messages`, which are JSON with commas between them. Free its data. */
-static inline text request_body(const char *messages, int stream) {
-  text body = {0};
+/* The parameters of a request: MODEL and MAX_TOKENS from the environment, and `more`, which is JSON like
+ * "\"stream\":true" or empty. Free its data. */
+static inline text parameters(const char *more) {
+  text all = {0};
   const char *model = environment("MODEL", "gpt-4o-mini");
   const char *max_tokens = environment("MAX_TOKENS", NULL);
-  text_add(&body, "{\"model\":");
-  text_add_json(&body, model, strlen(model));
-  text_add(&body, ",\"messages\":[");
-  text_add(&body, messages);
-  text_add(&body, stream ? "],\"stream\":true" : "]");
+  text_add(&all, "{\"model\":");
+  text_add_json(&all, model, strlen(model));
   if (max_tokens) {
-    text_add(&body, ",\"max_tokens\":");
-    text_add(&body, max_tokens);
+    text_add(&all, ",\"max_tokens\":");
+    text_add(&all, max_tokens);
   }
-  text_add(&body, "}");
+  if (*more) text_add(&all, ",");
+  text_add(&all, more);
+  text_add(&all, "}");
+  return all;
+}
+
+/* A request body around `messages`, which are JSON with commas between them. Free its data. */
+static inline text request_body(const char *messages, int stream) {
+  text more = {0}, body;
+  text_add(&more, "\"messages\":[");
+  text_add(&more, messages);
+  text_add(&more, stream ? "],\"stream\":true" : "]");
+  body = parameters(more.data);
+  free(more.data);
   return body;
 }
 

@@ -6,24 +6,6 @@
 
 #include "common.h"
 
-/* The parameters of a request: MODEL and MAX_TOKENS from the environment, and `more`, which is JSON like
- * "\"stream\":true" or empty. Free its data. */
-static inline text parameters(const char *more) {
-  text all = {0};
-  const char *model = environment("MODEL", "gpt-4o-mini");
-  const char *max_tokens = environment("MAX_TOKENS", NULL);
-  text_add(&all, "{\"model\":");
-  text_add_json(&all, model, strlen(model));
-  if (max_tokens) {
-    text_add(&all, ",\"max_tokens\":");
-    text_add(&all, max_tokens);
-  }
-  if (*more) text_add(&all, ",");
-  text_add(&all, more);
-  text_add(&all, "}");
-  return all;
-}
-
 /* Asks for the next message of the conversation. `on_event` may be NULL. Free both results. */
 static inline helio_status ask_with(helio_client *client, const helio_chat *chat, const char *more,
                                     const helio_request_options *options, helio_buffer **completion,
