@@ -222,7 +222,7 @@ class completion {
   std::string copy_;
 };
 
-/** What a request shows, lent: until the callback returns, or as long as its taken_event lives. */
+/** What a request shows, lent: until the callback returns, or until the stream that shows it steps on. */
 class event {
  public:
   explicit event(const helio_event *lent) : event_(lent) {}
@@ -246,6 +246,8 @@ class event {
   const helio_event *event_;
 };
 
+namespace detail {
+
 /** An event that was taken: owned. */
 class taken_event {
  public:
@@ -253,7 +255,6 @@ class taken_event {
   explicit taken_event(const helio_event *owned) : owned_(owned) {}
   explicit operator bool() const { return owned_ != nullptr; }
   event operator*() const { return event(owned_.get()); }
-  void *user_data() const { return owned_->user_data; }
 
  private:
   struct release {
@@ -261,8 +262,6 @@ class taken_event {
   };
   std::unique_ptr<const helio_event, release> owned_;
 };
-
-namespace detail {
 
 /** What a callback gives back, as C wants it: nothing and false go on, true and non-zero cancel. */
 template <class F>
@@ -483,7 +482,7 @@ class stream {
       lock.lock();
       state_->is_pulling = false;
       if (raw) {
-        taken_event one(raw);
+        detail::taken_event one(raw);
         auto whose = state_->waiting.find(raw->request);
         if (whose != state_->waiting.end()) whose->second.push_back(std::move(one));
       }
@@ -505,9 +504,9 @@ class stream {
   detail::state *state_;
   request_id id_;
   helio::status status_ = HELIO_OK;
-  taken_event taken_;
+  detail::taken_event taken_;
   std::optional<event> shown_;
-  taken_event done_;
+  detail::taken_event done_;
 };
 
 /** What a client is made of. */
