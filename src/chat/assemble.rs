@@ -183,24 +183,34 @@ impl Assembly {
             return;
         }
         let number = json::inner(raw).unwrap_or(raw);
-        let whole = number.split('.').next().unwrap_or_default();
-        if whole != "0" && !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit()) {
+        let mut whole = number.split('.').next().unwrap_or_default();
+        let written; // lives as long as `whole`
+        if number.contains(['e', 'E']) {
+            written = number.parse::<f64>().unwrap_or_default().trunc().to_string();
+            whole = &written;
+        }
+        if whole != "0" && (1..16).contains(&whole.len()) && whole.bytes().all(|byte| byte.is_ascii_digit()) {
             self.created.push_str(whole);
         }
     }
 }
 
-/// The first value that says something counts.
+/// The first string that says something counts. A number becomes one.
 fn first(known: &mut String, raw: &str) {
-    if known.is_empty() && json::says(raw) {
-        known.push_str(raw);
+    if !known.is_empty() || !json::says(raw) {
+        return;
+    }
+    match raw.as_bytes().first() {
+        Some(b'"') => known.push_str(raw),
+        Some(b'-' | b'0'..=b'9') => json::write_text(known, raw),
+        _ => {}
     }
 }
 
 /// The last object that says something counts: usage is cumulative.
 fn last_object(known: &mut String, raw: &str) {
-    let empty = raw.len() > 1 && raw[1..raw.len() - 1].trim().is_empty();
-    if raw.starts_with('{') && (known.is_empty() || !empty) {
+    let mut says = false;
+    if scan::members(raw, |_, value| says |= !json::is_null(value)).is_some() && says {
         known.clear();
         known.push_str(raw);
     }

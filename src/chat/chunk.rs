@@ -30,7 +30,7 @@ pub struct Chunk<'a> {
 /// One choice of a chunk.
 #[derive(Default)]
 pub struct Choice<'a> {
-    /// Its index; 0 where the server gives none.
+    /// Its index; its place in the chunk where the server gives none.
     pub index: u64,
     /// Its delta; `message` where a server sends whole messages.
     pub delta: Option<Raw<'a>>,
@@ -82,12 +82,12 @@ impl<'a> Choice<'a> {
         if scanner.peek() != b'{' || choices.len() > CHOICES_MOST {
             return scanner.value().map(|_| ());
         }
-        choices.push(Choice::default());
+        choices.push(Choice { index: choices.len() as u64, ..Choice::default() });
         let choice = choices.last_mut()?;
         scanner.object(|name, scanner| {
             let value = scanner.value()?;
             match name {
-                "index" => choice.index = value.parse().unwrap_or(0),
+                "index" => choice.index = json::whole(value).unwrap_or(choice.index),
                 "delta" if !json::is_null(value) => {
                     choice.delta = Some(value);
                     choice.whole = false;
@@ -139,7 +139,8 @@ mod tests {
             let chunk = Chunk::read(&text).unwrap_or_else(|| panic!("{choices}"));
             assert!(chunk.choices.is_empty() && chunk.others.len() == 1, "{choices}");
         }
-        assert_eq!(Chunk::read(r#"{"choices":[{"index":"one"}]}"#).unwrap().choices[0].index, 0);
+        let odd = Chunk::read(r#"{"choices":[{"index":"one"},{"index":"7"},{"index":null}]}"#).unwrap();
+        assert_eq!(odd.choices.iter().map(|choice| choice.index).collect::<Vec<_>>(), [0, 7, 2]);
         for broken in ["", "[1]", "17", "{", "{}x", "{\"a\":\u{0}}"] {
             assert!(Chunk::read(broken).is_none(), "{broken:?}");
         }

@@ -59,7 +59,7 @@ impl Content {
         }
     }
 
-    /// Append it as JSON.
+    /// Append it as JSON. Parts that are text and nothing else are the string that they add up to.
     pub fn write(&self, out: &mut String) {
         match self {
             Content::Nothing => out.push_str("null"),
@@ -67,6 +67,9 @@ impl Content {
                 out.push('"');
                 out.push_str(inner);
                 out.push('"');
+            }
+            Content::Parts(parts) if parts.len() == 1 && is_plain(&parts[0]) => {
+                json::write_text(out, part_text(&parts[0]).unwrap_or_default());
             }
             Content::Parts(parts) => {
                 out.push('[');
@@ -93,11 +96,14 @@ pub(super) fn part_text(part: &Value) -> Option<&str> {
     (part.get("type")? == "text").then(|| part.get("text")?.as_str())?
 }
 
+fn is_plain(part: &Value) -> bool {
+    part_text(part).is_some() && part.as_object().is_some_and(|members| members.len() == 2)
+}
+
 /// Text behind text is one part.
 fn add_part(parts: &mut Vec<Value>, part: Value) {
-    let plain = |part: &Value| part_text(part).is_some() && part.as_object().is_some_and(|members| members.len() == 2);
     match parts.last_mut() {
-        Some(last) if plain(last) && plain(&part) => {
+        Some(last) if is_plain(last) && is_plain(&part) => {
             if let (Some(Value::String(text)), Some(more)) = (last.get_mut("text"), part_text(&part)) {
                 text.push_str(more);
             }

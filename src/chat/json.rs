@@ -22,6 +22,16 @@ pub fn says(raw: &str) -> bool {
     !matches!(raw, "null" | "\"\"")
 }
 
+/// Whether a value, whatever its kind, tells nothing where something was told before.
+pub fn is_empty(raw: &str) -> bool {
+    matches!(raw, "null" | "\"\"" | "{}" | "[]")
+}
+
+/// A whole number, also where it is written as a string.
+pub fn whole<N: std::str::FromStr>(raw: &str) -> Option<N> {
+    inner(raw).unwrap_or(raw).parse().ok()
+}
+
 /// Append the text that `inner` (the part between the quotes) stands for. Halves of surrogate pairs become U+FFFD.
 pub fn unescape(inner: &str, out: &mut String) {
     let mut rest = inner;

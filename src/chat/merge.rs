@@ -8,8 +8,21 @@ use serde_json::{Map, Value};
 use super::json;
 
 /// Members of a delta whose text replaces the text before: a name, not a piece.
-const NAMES: &[&str] =
-    &["id", "type", "index", "role", "name", "format", "signature", "status", "mime_type", "encoding"];
+const NAMES: &[&str] = &[
+    "id",
+    "type",
+    "index",
+    "role",
+    "name",
+    "format",
+    "signature",
+    "thought_signature",
+    "status",
+    "mime_type",
+    "encoding",
+];
+/// What an element is about: where two with one index both tell it and differ in it, they are two.
+const SUBJECTS: [&str; 4] = ["id", "type", "image_url", "url_citation"];
 
 /// So many elements of a list can be open at a time.
 const OPEN_MOST: usize = 256;
@@ -75,7 +88,7 @@ impl Latest {
         match self.0.get_mut(key) {
             None => self.0.push(key, raw.to_owned()),
             Some(value) => {
-                if !json::is_null(raw) && value != raw {
+                if (json::is_null(value) || !json::is_empty(raw)) && value != raw {
                     value.clear();
                     value.push_str(raw);
                 }
@@ -124,8 +137,11 @@ impl Pieces {
             _ if json::is_null(raw) => {}
             Piece::Text(text) => match json::inner(raw) {
                 Some(more) => text.push_str(more),
+                None if json::is_empty(raw) => {}
                 None => *piece = Piece::new(key, raw),
             },
+            Piece::Tree(_) if json::is_empty(raw) => {}
+            Piece::Raw(known) if json::is_empty(raw) && !json::is_null(known) => {}
             Piece::Raw(_) => *piece = Piece::new(key, raw),
             Piece::Tree(tree) => {
                 if let Ok(more) = serde_json::from_str(raw) {
@@ -197,13 +213,18 @@ impl Piece {
     }
 }
 
-/// Join a piece to what came before it: text to text, elements to the list (those with the same index, or type and
-/// index, into one), members to the object. Anything else is replaced.
+/// Join a piece to what came before it: text to text, elements to the list (those that are one, by index and subject,
+/// into one), members to the object. Anything else is replaced.
 fn join(key: &str, into: &mut Value, piece: Value) {
     match (into, piece) {
-        (_, Value::Null) => {}
+        (known, piece) if !says(&piece) && !known.is_null() => {}
         (Value::String(text), Value::String(more)) if !NAMES.contains(&key) => text.push_str(&more),
-        (Value::Array(list), Value::Array(more)) => more.into_iter().for_each(|element| join_element(list, element)),
+        (Value::Array(list), Value::Array(mut more)) => {
+            if list.last().zip(more.first()).is_some_and(|(last, first)| is_same_thought(last, first)) {
+                join("", list.last_mut().unwrap_or(&mut Value::Null), more.remove(0));
+            }
+            more.into_iter().for_each(|element| join_element(list, element));
+        }
         (Value::Object(members), Value::Object(more)) => {
             for (key, value) in more {
                 match members.get_mut(&key) {
@@ -217,20 +238,60 @@ fn join(key: &str, into: &mut Value, piece: Value) {
 }
 
 fn join_element(list: &mut Vec<Value>, element: Value) {
-    let same = |known: &Map<String, Value>, new: &Map<String, Value>| {
-        known.get("index") == new.get("index") && (known.get("type") == new.get("type") || !new.contains_key("type"))
-    };
     let known = match &element {
         Value::Object(new) if new.contains_key("index") => {
             let last = list.len().saturating_sub(OPEN_MOST);
-            let open = list[last..].iter().rposition(|known| known.as_object().is_some_and(|known| same(known, new)));
+            let open =
+                list[last..].iter().rposition(|known| known.as_object().is_some_and(|known| is_same(known, new)));
             open.map(|place| last + place)
         }
         _ => None,
     };
     match known {
-        Some(place) => join("", &mut list[place], element),
+        Some(place) => {
+            let mut element = element;
+            if let (Value::Object(known), Value::Object(new)) = (&list[place], &mut element) {
+                // Told again, and not in pieces.
+                new.retain(|name, value| !SUBJECTS.contains(&name.as_str()) || known.get(name) != Some(value));
+            }
+            join("", &mut list[place], element);
+        }
         None => list.push(element),
+    }
+}
+
+/// Whether an element goes on with one that came before.
+fn is_same(known: &Map<String, Value>, new: &Map<String, Value>) -> bool {
+    let differ = |name: &str| match (told(known, name), told(new, name)) {
+        (Some(before), Some(now)) => before != now,
+        _ => false,
+    };
+    // A signature ends a block; the next turn needs each with its own.
+    let speaks = ["text", "thinking", "summary"].iter().any(|name| told(new, name).is_some());
+    let is_signed = told(known, "signature").is_some_and(|signature| told(new, "signature") != Some(signature));
+    known.get("index") == new.get("index") && !SUBJECTS.into_iter().any(differ) && !(speaks && is_signed)
+}
+
+/// Whether a list's first element goes on with the last one of the list before: a thinking block of Anthropic's in the
+/// form of LiteLLM, which gives no index. Its signature ends it.
+fn is_same_thought(last: &Value, first: &Value) -> bool {
+    let is_thinking = |block: &Value| block["type"] == "thinking" && block.get("index").is_none();
+    is_thinking(last) && is_thinking(first) && !says(&last["signature"])
+}
+
+/// A member that says something.
+fn told<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| says(value))
+}
+
+/// Whether a value is neither null nor empty.
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -277,6 +338,67 @@ mod tests {
         ];
         assert_eq!(joined(&pieces), r#","x":[{"index":0,"type":"reasoning.text","text":"ab","signature":"s"}]"#);
         assert_eq!(joined(&[r#"[{"text":"ha"}]"#, r#"[{"text":"ha"}]"#]), r#","x":[{"text":"ha"},{"text":"ha"}]"#);
+    }
+
+    #[test]
+    fn elements_of_one_index_that_are_about_different_things_stay_apart() {
+        let joins = |first: &str, second: &str| {
+            let both = [first, second].map(|inner| format!(r#"[{{"index":0,{inner}}}]"#));
+            let value: Value = serde_json::from_str(&joined(&both.each_ref().map(String::as_str))[5..]).unwrap();
+            value.as_array().unwrap().clone()
+        };
+        for [first, second] in [
+            [r#""image_url":{"url":"data:1"}"#, r#""image_url":{"url":"data:2"}"#],
+            [r#""url_citation":{"url":"a"}"#, r#""url_citation":{"url":"b"}"#],
+            [r#""id":"a","data":"x""#, r#""id":"b","data":"y""#],
+            [r#""text":"A","signature":"1""#, r#""text":"B","signature":"2""#],
+            [r#""text":"A","signature":"1""#, r#""text":"B""#],
+        ] {
+            assert_eq!(joins(first, second).len(), 2, "{first} {second}");
+        }
+        let image = r#""image_url":{"url":"data:1","detail":"auto"}"#;
+        assert_eq!(joins(image, image)[0]["image_url"], serde_json::json!({"url": "data:1", "detail": "auto"}));
+        let signed = joins(r#""text":"A","signature":"1""#, r#""text":"B","signature":"1""#);
+        assert_eq!((signed.len(), &signed[0]["text"], &signed[0]["signature"]), (1, &"AB".into(), &"1".into()));
+        let unsigned = joins(r#""text":"A","signature":"1""#, r#""text":"","signature":"""#);
+        assert_eq!((unsigned.len(), &unsigned[0]["signature"]), (1, &"1".into()));
+        for later in [r#""text":"B","id":null"#, r#""text":"B","type":"reasoning.text""#, r#""text":"B","id":"""#] {
+            let one = joins(r#""text":"A","id":"a""#, later);
+            assert_eq!((one.len(), &one[0]["text"]), (1, &"AB".into()), "{later}");
+        }
+    }
+
+    #[test]
+    fn thinking_without_an_index_goes_on_until_it_is_signed() {
+        let block = |text: &str, signature: &str| format!(r#"{{"type":"thinking","thinking":"{text}"{signature}}}"#);
+        let signed = |text: &str, signature: &str| block(text, &format!(r#","signature":"{signature}""#));
+        let list = |elements: &[String]| format!("[{}]", elements.join(","));
+        let pieces = [
+            list(&[block("Let ", "")]),
+            list(&[signed("me ", "")]),
+            list(&[signed("", "s")]),
+            list(&[block("B", ""), block("C", "")]),
+        ];
+        let whole = format!(",\"x\":{}", list(&[signed("Let me ", "s"), block("B", ""), block("C", "")]));
+        assert_eq!(joined(&pieces.each_ref().map(String::as_str)), whole);
+    }
+
+    #[test]
+    fn what_is_empty_takes_nothing_away() {
+        assert_eq!(joined(&["[1]", "\"\"", "{}"]), r#","x":[1]"#);
+        assert_eq!(joined(&["\"a\"", "{}", "[]", "\"b\""]), r#","x":"ab""#);
+        assert_eq!(joined(&["null", "\"\""]), r#","x":"""#);
+        assert_eq!(joined(&["17", "\"\"", "[]"]), r#","x":17"#);
+        let object = r#"{"a":null,"b":[1],"c":{"d":"e"}}"#;
+        assert_eq!(
+            joined(&[object, r#"{"a":"","b":"","c":{},"c":{"d":[]}}"#]),
+            format!(",\"x\":{}", object.replace("null", "\"\""))
+        );
+        let mut latest = Latest::default();
+        ["{\"a\":1}", "{}", "\"\"", "[]"].iter().for_each(|raw| latest.tell("x", raw));
+        let mut out = String::new();
+        latest.write(&mut out);
+        assert_eq!(out, r#","x":{"a":1}"#);
     }
 
     #[test]

@@ -58,9 +58,10 @@ impl<'a> Fragment<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let mut fragment = Fragment::default();
         scan::members(text, |key, value| match key {
-            "index" => fragment.index = value.parse().ok(),
+            "index" => fragment.index = json::whole(value),
             "id" => fragment.id = said(value),
             "type" => fragment.kind = said(value),
+            "function" | "custom" if json::is_empty(value) => {} // beside the other one, which is not
             "function" => fragment.function = Function::read(value, false).unwrap_or_default(),
             "custom" => fragment.function = Function::read(value, true).unwrap_or_default(),
             _ => fragment.others.push((key, value)),
@@ -173,7 +174,9 @@ impl ToolCall {
         let function = &fragment.function;
         self.custom |= function.custom;
         self.add_name(function.name);
-        self.add_arguments(function.arguments);
+        if let Some(arguments) = function.arguments.filter(|raw| !json::is_null(raw)) {
+            self.add_arguments(arguments, function.custom);
+        }
         fragment.others.iter().for_each(|(key, value)| self.others.tell(key, value));
         function.others.iter().for_each(|(key, value)| self.function_others.tell(key, value));
     }
@@ -185,14 +188,17 @@ impl ToolCall {
         }
     }
 
-    /// Arguments come as pieces of a string; some servers give the object itself, which becomes its own text.
-    fn add_arguments(&mut self, arguments: Option<Raw<'_>>) {
-        match arguments {
-            None | Some("null") => {}
-            Some(raw) => match json::inner(raw) {
-                Some(inner) => self.arguments.push_str(inner),
-                None => json::write_inner(&mut self.arguments, raw),
-            },
+    /// Arguments come as pieces of a string; some servers give the object itself, which becomes its own text. An empty
+    /// one before or behind the pieces (Anthropic begins a call with it) says nothing.
+    fn add_arguments(&mut self, raw: Raw<'_>, custom: bool) {
+        let inner = json::inner(raw);
+        if self.arguments == "{}" && !custom && inner.unwrap_or(raw).starts_with('{') {
+            self.arguments.clear();
+        }
+        match inner {
+            Some(inner) => self.arguments.push_str(inner),
+            None if raw == "{}" && !self.arguments.is_empty() => {}
+            None => json::write_inner(&mut self.arguments, raw),
         }
     }
 

@@ -69,6 +69,16 @@ CITATION = {
     "type": "url_citation",
     "url_citation": {"url": "https://example.org", "title": "t", "start_index": 0, "end_index": 4},
 }
+
+
+def image(number):
+    return {"type": "image_url", "index": 0, "image_url": {"url": f"data:image/png;base64,{number}"}}
+
+
+def cited(title):
+    return {**CITATION, "index": 0, "url_citation": {**CITATION["url_citation"], "title": title}}
+
+
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 TOKEN = {
     "token": "Hi",
@@ -182,6 +192,110 @@ MESSAGES = {
             "reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "Let me see.", "signature": "c2ln"}],
         },
     ),
+    "calls with an index in quotes, taking turns": (
+        calls([begun("a", "f", index="0"), begun("b", "g", index="1")], [piece('{"x"', index="0")], [piece('{"y"', index="1")],
+              [piece(":1}", index="0")], [piece(":2}", index="1")]),
+        {"tool_calls": BOTH},
+    ),
+    "an empty object before the pieces of the arguments, and as a string, and behind them": (
+        calls(
+            [{"index": 0, "id": "a", "function": {"name": "f", "arguments": {}}}, begun("b", "g", "{}", index=1)],
+            [piece('{"x"', index=0), piece('{"y":', index=1)],
+            [piece(":1}", index=0), piece("2}", index=1)],
+            [piece({}, index=0), piece({}, index=1)],
+        ),
+        {"tool_calls": BOTH},
+    ),
+    "an empty object for all arguments": (
+        calls([{"index": 0, "id": "a", "function": {"name": "f", "arguments": {}}}], [piece("", index=0)]),
+        {"tool_calls": [whole_call("a", "f", "{}")]},
+    ),
+    "null or nothing beside the function": (
+        calls([begun("a", "f", '{"x":1}', index=0, custom=None)], [begun("b", "g", '{"y":2}', index=1, custom={})]),
+        {"tool_calls": BOTH},
+    ),
+    "the signature of a call, then an empty one": (
+        calls(
+            [begun("a", "f", "{", index=0, extra_content={"google": {"thought_signature": "c2ln"}})],
+            [piece("}", index=0, extra_content={})],
+        ),
+        {"tool_calls": [whole_call("a", "f", "{}", extra_content={"google": {"thought_signature": "c2ln"}})]},
+    ),
+    "the signature of a text, told twice": (
+        deltas(
+            {"content": "Hel", "extra_content": {"google": {"thought_signature": "c2ln"}}},
+            {"content": "lo", "extra_content": {"google": {"thought_signature": "c2ln"}}},
+        ),
+        {"content": "Hello", "extra_content": {"google": {"thought_signature": "c2ln"}}},
+    ),
+    "images under one index, one of them told twice": (
+        deltas({"images": [image(1)]}, {"images": [image(1)]}, {"images": [image(2)]}),
+        {"images": [image(1), image(2)]},
+    ),
+    "citations under one index": (
+        deltas({"content": "It is."}, {"annotations": [cited("a")]}, {"annotations": [cited("b")]}),
+        {"content": "It is.", "annotations": [cited("a"), cited("b")]},
+    ),
+    "two encrypted thoughts under one index": (
+        deltas(
+            {"reasoning_details": [{"type": "reasoning.encrypted", "index": 0, "id": "r1", "data": "AA=="}]},
+            {"reasoning_details": [{"type": "reasoning.encrypted", "index": 0, "id": "r2", "data": "BB=="}]},
+        ),
+        {
+            "reasoning_details": [
+                {"type": "reasoning.encrypted", "index": 0, "id": "r1", "data": "AA=="},
+                {"type": "reasoning.encrypted", "index": 0, "id": "r2", "data": "BB=="},
+            ]
+        },
+    ),
+    "two signed thoughts under one index": (
+        deltas(
+            *(
+                {"reasoning_details": [{"type": "reasoning.text", "index": 0, **more}]}
+                for more in ({"text": "A"}, {"signature": "s1"}, {"text": "B"}, {"text": "C", "signature": "s2"})
+            ),
+        ),
+        {
+            "reasoning_details": [
+                {"type": "reasoning.text", "index": 0, "text": "A", "signature": "s1"},
+                {"type": "reasoning.text", "index": 0, "text": "BC", "signature": "s2"},
+            ]
+        },
+    ),
+    "a thought whose type comes later": (
+        deltas(
+            {"reasoning_details": [{"index": 0, "text": "A"}]},
+            {"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "B"}]},
+        ),
+        {"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "AB"}]},
+    ),
+    "thinking blocks without an index, two of them": (
+        deltas(
+            *(
+                {"thinking_blocks": [{"type": "thinking", "thinking": text, "signature": signature}]}
+                for text, signature in (("Let ", ""), ("me", ""), ("", "s1"), ("B", ""), ("", "s2"))
+            ),
+        ),
+        {
+            "thinking_blocks": [
+                {"type": "thinking", "thinking": "Let me", "signature": "s1"},
+                {"type": "thinking", "thinking": "B", "signature": "s2"},
+            ]
+        },
+    ),
+    "empty values behind told ones": (
+        deltas(
+            {"content": "Hi", "annotations": [CITATION], "reasoning": "Let me", "refusal": None},
+            {"annotations": "", "reasoning": {}, "refusal": None},
+            {"annotations": [], "reasoning": [], "refusal": None},
+            {"annotations": None, "reasoning": " see."},
+        ),
+        {"content": "Hi", "annotations": [CITATION], "reasoning": "Let me see.", "refusal": None},
+    ),
+    "parts of text alone": (
+        deltas({"content": [{"type": "text", "text": "Hel"}]}, {"content": [{"type": "text", "text": "lo"}]}),
+        {"content": "Hello"},
+    ),
     "what nobody knows": (
         deltas({"content": "Hi", "x_provider": {"a": [1]}}, {"x_provider": {"b": 2}, "x_text": "te"}, {"x_text": "xt"}),
         {"content": "Hi", "x_provider": {"a": [1], "b": 2}, "x_text": "text"},
@@ -235,6 +349,34 @@ COMPLETIONS = {
         lambda whole: (whole["id"], whole["created"], whole["service_tier"], whole["system_fingerprint"])
         == ("x", 1700000000, "default", "fp"),
     ),
+    "two choices with an index in quotes": (
+        [
+            chunk(choice({"content": "a"}, index="0"), choice({"content": "b"}, index="1")),
+            chunk(choice({}, "stop", index="1")),
+            chunk(choice({}, "stop", index="0")),
+        ],
+        lambda whole: [one["message"]["content"] for one in whole["choices"]] == ["a", "b"],
+    ),
+    "two choices without an index": (
+        [
+            {"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}}]},
+            {"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}}]},
+            {"choices": [{"delta": {}, "finish_reason": "stop"}, {"delta": {}, "finish_reason": "stop"}]},
+        ],
+        lambda whole: [one["message"]["content"] for one in whole["choices"]] == ["aa", "bb"],
+    ),
+    "an id and a model that are numbers, a time in floating point": (
+        ['{"id":17,"model":4,"created":1.7e9,"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}'],
+        lambda whole: (whole["id"], whole["model"], whole["created"]) == ("17", "4", 1700000000),
+    ),
+    "usage that says nothing, behind one that does": (
+        [*deltas({"content": "Hi"}), chunk(usage={}), chunk(usage=dict.fromkeys(USAGE)), chunk(usage=None)],
+        lambda whole: whole["usage"] == USAGE,
+    ),
+    "usage that never says anything": (
+        [*deltas({"content": "Hi"})[:-1], chunk(usage={}), chunk(usage=dict.fromkeys(USAGE))],
+        lambda whole: whole.get("usage") is None,
+    ),
     "nearly nothing in each chunk": (
         [{"choices": [{"delta": {"content": "Hi"}}]}, {"choices": [{"delta": {}, "finish_reason": "stop"}]}],
         lambda whole: whole["choices"][0]["message"] == {"role": "assistant", "content": "Hi"},
@@ -276,43 +418,44 @@ class OpenaiTypes(AskTest):
         found = json.loads(self.judge.stdout.readline())
         self.assertEqual(found, [], json.dumps(completion, indent=1))
 
-    def streamed(self, chunks, delivery="complete"):
-        """What these chunks add up to; its types are right."""
+    def streamed(self, chunks):
+        """What these chunks, objects or their JSON, add up to, in each delivery the same; its types are right."""
 
         def stream(exchange):
             exchange.begin_stream()
             for one in chunks:
-                exchange.event(json.dumps(one, separators=(",", ":")).encode())
+                exchange.event((one if isinstance(one, str) else json.dumps(one, separators=(",", ":"))).encode())
             exchange.event(b"[DONE]")
             exchange.send(b"0\r\n\r\n")
 
         with FakeServer(stream) as server:
-            asked = self.ask_once({"base_url": server.base_url}, question("any"), delivery)
-        self.assertEqual(asked.status, "OK", asked)
-        self.assertValid(asked.data)
-        return asked.data
+            told = [self.ask_once({"base_url": server.base_url}, question("any"), delivery) for delivery in DELIVERIES]
+        for asked in told:
+            self.assertEqual(asked.status, "OK", asked)
+            self.assertValid(asked.data)
+        return [asked.data for asked in told]
 
     def test_the_judge_finds_what_is_wrong(self):
         with self.assertRaises(AssertionError):
             self.assertValid({"choices": [{"message": {"role": "assistant", "content": 7}}]})
 
     def test_messages_add_up_to_what_the_types_want(self):
-        for place, (name, (chunks, message)) in enumerate(MESSAGES.items()):
+        for name, (chunks, message) in MESSAGES.items():
             with self.subTest(name):
-                whole = self.streamed(chunks, DELIVERIES[place % len(DELIVERIES)])
                 expected = {"role": "assistant", "content": None, **message}
-                self.assertEqual(whole["choices"][0]["message"], expected)
+                for whole in self.streamed(chunks):
+                    self.assertEqual(whole["choices"][0]["message"], expected)
 
     def test_completions_add_up_to_what_the_types_want(self):
-        for place, (name, (chunks, holds)) in enumerate(COMPLETIONS.items()):
+        for name, (chunks, holds) in COMPLETIONS.items():
             with self.subTest(name):
-                whole = self.streamed(chunks, DELIVERIES[place % len(DELIVERIES)])
-                self.assertTrue(holds(whole), json.dumps(whole, indent=1))
+                for whole in self.streamed(chunks):
+                    self.assertTrue(holds(whole), json.dumps(whole, indent=1))
 
     def test_what_comes_whole_is_handed_on_as_it_is(self):
         for name, (chunks, message) in MESSAGES.items():
             with self.subTest(name):
-                whole = {**self.streamed(chunks), "object": "chat.completion"}
+                whole = {**self.streamed(chunks)[0], "object": "chat.completion"}
 
                 def answer(exchange, whole=whole):
                     exchange.answer(200, "application/json", json.dumps(whole).encode())

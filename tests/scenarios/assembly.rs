@@ -382,6 +382,61 @@ fn the_last_usage_counts() {
     assert_eq!(none.ok()["usage"], Value::Null);
 }
 
+#[test]
+fn a_usage_that_says_nothing_is_none_and_takes_none_away() {
+    let with_usage = |usage: &Value| {
+        let mut chunk = chunk(json!({"content": "a"}));
+        chunk["usage"] = usage.clone();
+        event(chunk)
+    };
+    let (whole, nulls) = (json!({"total_tokens": 5}), json!({"prompt_tokens": null, "total_tokens": null}));
+    for nothing in [json!({}), nulls] {
+        let outcome = ask_events(vec![with_usage(&whole), with_usage(&nothing), finish("stop"), DONE.into()]);
+        assert_eq!(outcome.ok()["usage"], whole, "{nothing}");
+        let outcome = ask_events(vec![with_usage(&nothing), finish("stop"), DONE.into()]);
+        assert_eq!(outcome.ok().get("usage"), None, "{nothing}");
+    }
+}
+
+#[test]
+fn an_id_or_a_model_that_is_a_number_becomes_text() {
+    let mut odd = chunk(json!({"content": "a"}));
+    (odd["id"], odd["model"]) = (json!(17), json!(4.50));
+    let answer = ask_events(vec![event(odd), finish("stop"), DONE.into()]).ok();
+    assert_eq!((&answer["id"], &answer["model"]), (&json!("17"), &json!("4.5")));
+}
+
+#[test]
+fn a_time_in_any_writing_is_whole_seconds() {
+    for written in ["1.8e9", "1800000000.75", "\"1800000000\"", "18E8"] {
+        let odd = format!(r#"{{"created":{written},"choices":[{{"index":0,"delta":{{"content":"a"}}}}]}}"#);
+        let answer = ask_events(vec![event(odd), finish("stop"), DONE.into()]).ok();
+        assert_eq!(answer["created"], json!(1800000000), "{written}");
+    }
+}
+
+#[test]
+fn choices_with_an_index_in_quotes_or_without_any_stay_apart() {
+    let both = |name: &str, indexes: [Value; 2]| {
+        let [a, b] = indexes;
+        let part =
+            |index: Value, text: &str| json!({"index": index, "delta": {"content": text}, "finish_reason": "stop"});
+        let outcome = ask_events(vec![event(chunk_of(json!([part(a, "a"), part(b, "b")]))), DONE.into()]);
+        let choices = outcome.ok()["choices"].as_array().unwrap().clone();
+        let told: Vec<_> = choices.iter().map(|choice| choice["message"]["content"].clone()).collect();
+        assert_eq!(told, [json!("a"), json!("b")], "{name}");
+    };
+    both("in quotes", [json!("0"), json!("1")]);
+    both("without any", [Value::Null, Value::Null]);
+}
+
+#[test]
+fn content_in_parts_of_text_alone_is_a_string() {
+    let text = |text: &str| json!({"content": [{"type": "text", "text": text}]});
+    let outcome = assemble(&[text("Hel\n"), text("lo")]);
+    assert_eq!((outcome.message()["content"].clone(), outcome.content()), (json!("Hel\nlo"), "Hel\nlo".to_string()));
+}
+
 // ---- what nobody has heard of ----
 
 #[test]

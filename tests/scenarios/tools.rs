@@ -156,6 +156,33 @@ fn what_a_call_carries_along_is_kept() {
 }
 
 #[test]
+fn an_index_in_quotes_is_one() {
+    let at = |index: &str, call: Value| with(call, "index", json!(index));
+    let more = |index: &str, text: &str| json!({"index": index, "function": {"arguments": text}});
+    let told = calls(&[
+        json!([at("0", call("a", "f", "{")), at("1", call("b", "g", "{"))]),
+        json!([more("0", "\"a\":1}")]),
+        json!([more("1", "\"b\":2}")]),
+    ]);
+    assert_eq!(told, [call("a", "f", "{\"a\":1}"), call("b", "g", "{\"b\":2}")]);
+}
+
+#[test]
+fn a_null_beside_the_function_takes_nothing_away() {
+    assert_eq!(calls(&[json!([with(call("a", "f", "{}"), "custom", Value::Null)])]), [call("a", "f", "{}")]);
+}
+
+#[test]
+fn a_signature_is_not_overwritten_by_nothing() {
+    let extra = json!({"google": {"thought_signature": "c2ln"}});
+    for nothing in [Value::Null, json!({}), json!("")] {
+        let first = with(with(call("a", "f", "{"), "index", json!(0)), "extra_content", extra.clone());
+        let told = calls(&[json!([first]), json!([with(arguments(0, "}"), "extra_content", nothing.clone())])]);
+        assert_eq!(told, [with(call("a", "f", "{}"), "extra_content", extra.clone())], "{nothing}");
+    }
+}
+
+#[test]
 fn an_absurd_index_costs_nothing() {
     for index in [json!(4_000_000_000u64), json!(u64::MAX), json!(-1), json!(1.5), json!("0"), Value::Null] {
         let told = calls(&[json!([with(call("a", "f", "{}"), "index", index.clone())])]);
