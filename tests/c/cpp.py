@@ -10,7 +10,7 @@ import unittest
 
 from fake_server import FakeServer, echo, in_turn
 from features import tool_call
-from harness import PATIENCE, CTest, build, compilers, environment
+from harness import CTest, build, compiled, compilers, run
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples" / "cpp"
@@ -24,21 +24,13 @@ def cpp_compilers():
 
 
 def compile_cpp(source, name, compiler=None, standard=17, more=()):
-    output = build.programs / name
-    command = [compiler or os.environ.get("CXX") or "c++", f"-std=c++{standard}", "-O1", "-g", *STRICT, *more]
-    command += [f"-I{build.include}", str(source), "-o", str(output)]
-    command += [f"-L{build.lib}", "-lhelio", f"-Wl,-rpath,{build.lib}", "-pthread"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
-    return output
+    command = [compiler or os.environ.get("CXX") or "c++", f"-std=c++{standard}", *STRICT]
+    return compiled(command, source, name, more, ["-lhelio"])
 
 
-def run_cpp(program, *arguments, stdin="", **settings):
-    done = subprocess.run(
-        [str(program), *arguments], input=stdin.encode(), capture_output=True, timeout=PATIENCE, env=environment(**settings)
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+def run_cpp(program, *arguments, **settings):
+    done = run(program, *arguments, **settings)
+    return done.code, done.out, done.err
 
 
 class CppHeader(CTest):

@@ -34,10 +34,14 @@ def compilers():
 
 
 def compile_program(source, name, compiler=None, standard="c99", more=(), libraries=("-lhelio", "-lm")):
+    return compiled([compiler or os.environ.get("CC") or "cc", f"-std={standard}"], source, name, more, libraries)
+
+
+def compiled(compiler, source, name, more, libraries):
+    """The program that this compiler makes of a source, without a warning."""
     output = build.programs / name
-    command = [compiler or os.environ.get("CC") or "cc", f"-std={standard}", "-O1", "-g", *STRICT]
-    command += [f"-I{build.include}", str(source), "-o", str(output)]
-    command += [f"-L{build.lib}", *libraries, f"-Wl,-rpath,{build.lib}", "-pthread", *more]
+    command = [*compiler, "-O1", "-g", *STRICT, f"-I{build.include}", str(source), *more, "-o", str(output)]
+    command += [f"-L{build.lib}", *libraries, f"-Wl,-rpath,{build.lib}", "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}\n{done.stderr}")

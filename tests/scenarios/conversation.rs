@@ -6,11 +6,14 @@ use std::ptr::{null, null_mut};
 use helio::abi::*;
 use serde_json::{Value, json};
 
+use super::process::in_a_fork;
+use crate::support::alone::alone;
 use crate::support::c::{Client, has_feature};
-use crate::support::chat::{DONE, completion, completion_of, delta, finish};
+use crate::support::chat::{ASK_STREAM, DONE, completion, completion_of, delta, finish};
 use crate::support::conversation::{Conversation, json_get};
 use crate::support::copied::take_error;
 use crate::support::server::Server;
+use crate::this_test;
 
 /// The message that this answer leaves in a conversation.
 #[track_caller]
@@ -395,4 +398,42 @@ fn threads_can_share_a_conversation() {
         }
     });
     assert_eq!(chat.count(), 800);
+}
+
+// ---- where it works ----
+
+/// Whether a conversation can be had here: messages in, a body out, and something found in it.
+fn it_works() -> bool {
+    let chat = Conversation::new();
+    let talked = chat.add("user", "Hi") == HELIO_OK && chat.add_reply(completion("Hello")) == HELIO_OK;
+    let body = chat.request(None).unwrap_or_default();
+    talked && json_get(&body, "/messages/1/content").as_deref() == Ok("Hello")
+}
+
+#[test]
+fn it_works_in_a_callback_and_after_a_shutdown() {
+    let server = Server::new(|_, conn| conn.stream([delta(json!({"content": "Hello"})) + &finish("stop") + DONE]));
+    let client = Client::of(&server);
+    let mut worked = Vec::new();
+    client
+        .call(ASK_STREAM)
+        .on_event(|_| {
+            worked.push(it_works());
+            0
+        })
+        .run()
+        .ok();
+    assert!(worked.len() > 1 && worked.iter().all(|worked| *worked), "{worked:?}");
+    assert_eq!(client.handle().shutdown(), HELIO_OK);
+    assert!(it_works());
+}
+
+#[test]
+fn it_works_in_a_forked_child() {
+    alone(this_test!(), &[], || {
+        let chat = Conversation::new();
+        assert_eq!(chat.add("user", "Hi"), HELIO_OK);
+        in_a_fork(|| i32::from(!it_works() || chat.count() != 1 || chat.add("user", "there") != HELIO_OK));
+        assert_eq!(chat.count(), 1);
+    });
 }
