@@ -10,6 +10,9 @@ package_of() {
     gcc) echo gcc libc6-dev ;;
     sdl2-config) echo libsdl2-dev ;;
     nginx-stream) echo libnginx-mod-stream ;;
+    mcs) echo mono-mcs mono-runtime libmono-system-core4.0-cil ;;
+    javac) echo openjdk-17-jdk-headless ;;
+    jna) echo libjna-java ;;
     *) echo "$1" ;;
   esac
 }
@@ -17,6 +20,7 @@ package_of() {
 is_there() {
   case $1 in
     nginx-stream) [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] ;;
+    jna) [ -e /usr/share/java/jna.jar ] ;;
     *) command -v "$1" >/dev/null ;;
   esac
 }

@@ -23,6 +23,7 @@ REPOSITORY = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(REPOSITORY / "scripts")]
 sys.dont_write_bytecode = True
 
+import bindings  # noqa: E402
 import cpp  # noqa: E402
 import deliveries  # noqa: E402
 import features  # noqa: E402
@@ -396,7 +397,7 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*features.CASES, *practices.CASES, *openai_types.CASES, *cpp.CASES, *install.CASES, *deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES)
+    others = (*features.CASES, *practices.CASES, *openai_types.CASES, *cpp.CASES, *install.CASES, *deliveries.CASES, *sdl.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES, *bindings.CASES)
     for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
