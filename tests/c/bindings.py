@@ -339,6 +339,31 @@ class BindingGo(Language):
         self.assertEqual(self.call(gofmt, "-l", ".", cwd=BINDINGS / "go"), "")
 
 
+JNA = pathlib.Path("/usr/share/java/jna.jar")  # Debian's
+
+
+@each_scenario
+class BindingJava(Language):
+    title = "Java"
+    folder, block = "java", "java"
+
+    @classmethod
+    def prepare(cls):
+        need("javac", "java")
+        if not JNA.exists():
+            raise unittest.SkipTest("JNA is not here (apt-get install libjna-java)")
+        here = BINDINGS / "java"
+        classes = cls.home / "classes"
+        shutil.rmtree(classes, ignore_errors=True)
+        sources = [*here.glob("src/helio/*.java"), *here.glob("test/*.java")]
+        cls.call("javac", "-encoding", "UTF-8", "-Xlint:all", "-Werror", "-cp", JNA, "-d", classes, *sources)
+        cls.java = ["java", "-cp", f"{classes}:{JNA}"]
+        return [*cls.java, "Driver"]
+
+    def test_its_own_tests_pass(self):
+        self.assertEqual(self.call(*self.java, "ClientTest"), "all held\n")
+
+
 @each_scenario
 class BindingSwift(Language):
     title = "Swift"
@@ -364,7 +389,7 @@ class SwiftSide(CTest):
             memcheck(self, "swift_side", server.base_url)
 
 
-LANGUAGES = (BindingGo, BindingPython, BindingPythonAsyncio, BindingLua, BindingSwift)
+LANGUAGES = (BindingGo, BindingPython, BindingPythonAsyncio, BindingLua, BindingJava, BindingSwift)
 ELSEWHERE = (BindingSwift,)  # there is no toolchain for it on a machine of this project
 
 
