@@ -175,7 +175,7 @@ class Language(CTest):
     @classmethod
     def call(cls, *command, cwd=None, env=None):
         done = subprocess.run(
-            [str(part) for part in command], cwd=cwd, env={**(env or cls.env), **{name: str(value) for name, value in cls.more.items()}}, capture_output=True, text=True, timeout=5 * PATIENCE
+            [str(part) for part in command], cwd=cwd, env={**(env or cls.env), **{name: str(value) for name, value in cls.more.items()}}, capture_output=True, text=True, timeout=3 * PATIENCE
         )
         if done.returncode != 0:
             raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
@@ -339,6 +339,25 @@ class BindingGo(Language):
         self.assertEqual(self.call(gofmt, "-l", ".", cwd=BINDINGS / "go"), "")
 
 
+@each_scenario
+class BindingNode(Language):
+    title = "Node.js"
+    folder, block = "node", "js"
+
+    @classmethod
+    def prepare(cls):
+        need("node", "npm")
+        package = cls.home / "package"
+        shutil.rmtree(package, ignore_errors=True)
+        shutil.copytree(BINDINGS / "node", package, ignore=shutil.ignore_patterns("node_modules"))
+        cls.call("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=package)
+        cls.package = package
+        return ["node", "--expose-gc", package / "test" / "driver.js"]
+
+    def test_its_own_tests_pass(self):
+        self.call("npm", "test", cwd=self.package)
+
+
 JNA = pathlib.Path("/usr/share/java/jna.jar")  # Debian's
 
 
@@ -389,7 +408,7 @@ class SwiftSide(CTest):
             memcheck(self, "swift_side", server.base_url)
 
 
-LANGUAGES = (BindingGo, BindingPython, BindingPythonAsyncio, BindingLua, BindingJava, BindingSwift)
+LANGUAGES = (BindingGo, BindingPython, BindingPythonAsyncio, BindingLua, BindingNode, BindingJava, BindingSwift)
 ELSEWHERE = (BindingSwift,)  # there is no toolchain for it on a machine of this project
 
 
