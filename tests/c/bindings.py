@@ -384,6 +384,37 @@ class BindingJava(Language):
 
 
 @each_scenario
+class BindingCsharp(Language):
+    title = "C#"
+    folder, block = "csharp", "csharp"
+
+    @classmethod
+    def prepare(cls):
+        need("mcs", "mono")
+        return ["mono", cls.compiled("Driver", BINDINGS / "csharp" / "driver" / "Driver.cs")]
+
+    @classmethod
+    def compiled(cls, name, *sources):
+        """By the rules of C# 6, which Unity's and mono's compilers know; without a warning."""
+        made = cls.home / f"{name}.exe"
+        library = (BINDINGS / "csharp" / "src" / "Helio").glob("*.cs")
+        cls.call("mcs", "-langversion:6", "-warn:4", "-warnaserror", f"-out:{made}", *library, *sources)
+        return made
+
+    def test_its_own_tests_pass(self):
+        program = self.compiled("Own", BINDINGS / "csharp" / "tests" / "Own.cs")
+        with FakeServer(echo) as server:
+            out = self.call("mono", program, env={**self.env, "HELIO_BASE_URL": server.base_url})
+        self.assertEqual(out, "all held\n")
+
+    def test_the_example_for_unity_compiles(self):
+        example = re.findall(r"^```csharp\n(.*?)^```", self.page(), re.S | re.M)[1]
+        source = self.home / "Speaker.cs"
+        source.write_text(example)
+        self.compiled("Speaker", "-target:library", BINDINGS / "csharp" / "tests" / "UnityEngine.cs", source)
+
+
+@each_scenario
 class BindingSwift(Language):
     title = "Swift"
     folder, block = "swift", "swift"
@@ -408,7 +439,7 @@ class SwiftSide(CTest):
             memcheck(self, "swift_side", server.base_url)
 
 
-LANGUAGES = (BindingGo, BindingPython, BindingPythonAsyncio, BindingLua, BindingNode, BindingJava, BindingSwift)
+LANGUAGES = (BindingGo, BindingPython, BindingPythonAsyncio, BindingLua, BindingNode, BindingJava, BindingCsharp, BindingSwift)
 ELSEWHERE = (BindingSwift,)  # there is no toolchain for it on a machine of this project
 
 
