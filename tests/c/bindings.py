@@ -427,6 +427,14 @@ class BindingSwift(Language):
         return ["swift", "run", *where, "--skip-build", "driver"]
 
 
+class Dotnet(CTest):
+    def test_the_async_form_of_csharp(self):
+        need("dotnet")
+        command = [BINDINGS / "csharp" / "test-dotnet.sh"]
+        done = subprocess.run(command, capture_output=True, text=True, env={**environment(), "PREFIX": str(prefix())})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
 class SwiftSide(CTest):
     def test_boxes_live_until_done_and_the_client_may_go_in_a_callback(self):
         with FakeServer(echo) as server:
@@ -474,4 +482,4 @@ def tables():
     return "\n".join(lines) + "\n"
 
 
-CASES = (*LANGUAGES, SwiftSide, Languages)
+CASES = (*LANGUAGES, Dotnet, SwiftSide, Languages)
