@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
-.PHONY: bench-streams static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
+.PHONY: desktop desktop-demo sdl-demo godot godot-demo bench-streams static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
 
 lib: ## build the library: build/lib/libhelio.so (the default)
 	@# Alone: with the Rust library beside it, cargo cannot optimise across crates, which costs 300 KB.
@@ -62,6 +62,27 @@ build/bin/scene: $(wildcard examples/sdl/*.[ch]) examples/c/common.h include/hel
 	@mkdir -p build/bin
 	$(CC) $(C_STRICT) $(CFLAGS) -Iinclude $$(sdl2-config --cflags) $(filter %.c,$^) -o $@ \
 	  -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' $$(sdl2-config --libs) -lm
+
+desktop: build/bin/desktop ## build the chat window of examples/desktop, which needs GTK 4: build/bin/desktop
+
+build/bin/desktop: $(wildcard examples/desktop/*.[ch]) include/helio.h | lib
+	@pkg-config --exists gtk4 || { \
+	  echo "GTK 4 is not installed. On Debian and Ubuntu: sudo apt-get install libgtk-4-dev" >&2; exit 1; }
+	@mkdir -p build/bin
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -Wno-deprecated-declarations $(CFLAGS) -Iinclude $$(pkg-config --cflags gtk4) \
+	  $(filter %.c,$^) -o $@ -Lbuild/lib -lhelio -Wl,-rpath,'$$ORIGIN/../lib' $$(pkg-config --libs gtk4)
+
+desktop-demo: desktop ## the same with a small local model
+	@scripts/real_model.py run -- build/bin/desktop
+
+sdl-demo: sdl ## the game scene with a small local model
+	@scripts/real_model.py run -- build/bin/scene
+
+godot: lib ## build the node for Godot 3 and the project of examples/godot: build/godot/project
+	@scripts/godot.sh
+
+godot-demo: godot ## the same, run without a display with a small local model
+	@scripts/real_model.py run -- godot3-server --path build/godot/project
 
 demo: lib examples ## stream an answer: from the gateway with HELICONE_API_KEY, else from a small local model
 	@scripts/demo.sh build/bin/stream

@@ -289,6 +289,7 @@ def run(command):
             "MAX_TOKENS": "200",  # so small a model does not always find the end by itself
             **os.environ,
             "BASE_URL": model.base_url,
+            "HELIO_BASE_URL": model.base_url,
             "MODEL": model.name,
         }
         child = subprocess.Popen(command, env=environment)

@@ -13,6 +13,9 @@ package_of() {
     mcs) echo mono-mcs mono-runtime libmono-system-core4.0-cil ;;
     javac) echo openjdk-17-jdk-headless ;;
     jna) echo libjna-java ;;
+    gtk4) echo libgtk-4-dev fonts-dejavu-core ;;
+    Xvfb) echo xvfb ;;
+    import) echo imagemagick ;;
     *) echo "$1" ;;
   esac
 }
@@ -20,6 +23,7 @@ package_of() {
 is_there() {
   case $1 in
     nginx-stream) [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] ;;
+    gtk4) pkg-config --exists gtk4 2>/dev/null ;;
     jna) [ -e /usr/share/java/jna.jar ] ;;
     *) command -v "$1" >/dev/null ;;
   esac
