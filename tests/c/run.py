@@ -29,6 +29,7 @@ import deliveries  # noqa: E402
 import desktop  # noqa: E402
 import features  # noqa: E402
 import install  # noqa: E402
+import engines  # noqa: E402
 import fronts  # noqa: E402
 import godot  # noqa: E402
 import lifecycle  # noqa: E402
@@ -399,7 +400,7 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*features.CASES, *practices.CASES, *openai_types.CASES, *cpp.CASES, *install.CASES, *deliveries.CASES, *sdl.CASES, *godot.CASES, *desktop.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES, *bindings.CASES)
+    others = (*features.CASES, *practices.CASES, *openai_types.CASES, *cpp.CASES, *install.CASES, *deliveries.CASES, *sdl.CASES, *godot.CASES, *engines.CASES, *desktop.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES, *bindings.CASES)
     for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":

@@ -1,4 +1,6 @@
-// As much of Unity as the README's example names, so that it can be compiled.
+// As much of Unity as the examples name, so that they can be compiled: shapes, and nothing behind them.
+using System;
+
 namespace UnityEngine
 {
     public class MonoBehaviour
@@ -9,7 +11,38 @@ namespace UnityEngine
     {
         public static void LogWarning(object message)
         {
-            System.Console.Error.WriteLine(message);
+            Console.Error.WriteLine(message);
+        }
+    }
+
+    public static class Time
+    {
+        public static int frameCount => 0;
+    }
+
+    public static class Application
+    {
+        public static event Action quitting
+        {
+            add
+            {
+            }
+            remove
+            {
+            }
+        }
+    }
+
+    public enum RuntimeInitializeLoadType
+    {
+        SubsystemRegistration,
+    }
+
+    [AttributeUsage(AttributeTargets.Method)]
+    public sealed class RuntimeInitializeOnLoadMethodAttribute : Attribute
+    {
+        public RuntimeInitializeOnLoadMethodAttribute(RuntimeInitializeLoadType type)
+        {
         }
     }
 }

@@ -1,0 +1,4 @@
+#pragma once
+#define GENERATED_BODY() \
+  using Super = UGameInstanceSubsystem; \
+ private:
