@@ -2,6 +2,7 @@
 letter, with the font and the colours of its own sources."""
 
 import functools
+import os
 import pathlib
 import re
 import shutil
@@ -304,6 +305,66 @@ class Scene(CTest):
         with FakeServer(lambda exchange: silent.wait(PATIENCE)) as server:
             shown = self.play(server.base_url, "--until-done", "--frames", "20", code=1)
         self.assertEqual((shown.frames, shown.finished), (20, 0))
+
+    def test_the_player_talks_to_one_of_them_who_remembers(self):
+        def answer(exchange):
+            exchange.stream([f"Heard {len(exchange.request.json['messages'])}"])
+
+        with FakeServer(answer) as server:
+            presses = ["say=Who are you?@quiet", "click3@quiet", "say=And you?@quiet"]
+            pressed = [part for press in presses for part in ("--press", press)]
+            shown = self.play(server.base_url, "--until-done", *pressed)
+        self.assertEqual([text for text, _ in shown.bubbles], ["Heard 4", "Heard 2", "Heard 6", "Heard 2"])
+        messages = server.requests[-1].json["messages"]
+        self.assertEqual([message["role"] for message in messages], ["system", *["user", "assistant"] * 2, "user"])
+        self.assertEqual((messages[2]["content"], messages[-1]["content"]), ("Heard 2", "And you?"))
+        self.assertEqual(server.requests[4].last_message, "Who are you?")
+
+    def test_what_was_never_answered_is_not_remembered(self):
+        def answer(exchange):
+            if len(server.requests) <= 4:
+                exchange.refuse(400, "not now")
+            else:
+                exchange.stream(["Fine."])
+
+        with FakeServer(answer) as server:
+            self.play(server.base_url, "--until-done", "--press", "say=Hello?@quiet")
+        self.assertEqual([message["role"] for message in server.requests[-1].json["messages"]], ["system", "user"])
+
+    def test_twenty_streams_come_in_one_scene(self):
+        together = threading.Barrier(20, timeout=PATIENCE)
+
+        def in_step(exchange):
+            exchange.begin_stream()
+            together.wait()  # all of them run
+            for word in ("One ", "two ", "three."):
+                exchange.token(word)
+            exchange.end_stream()
+
+        with FakeServer(in_step) as server:
+            path = self.folder / "scene.bmp"
+            settings = {"BASE_URL": server.base_url, "SDL_VIDEODRIVER": "dummy"}
+            outcome = run("scene", "--until-done", "--crowd", "16", "--screenshot", str(path), **settings)
+        self.assertSucceeded(outcome)
+        figures, crowd = outcome.out.splitlines()
+        self.assertIn("4 of 4 finished, 0 stopped, 0 failed", figures)
+        self.assertEqual(crowd, "scene: 16 of a crowd of 16 finished")
+        print(f"    20 streams: {figures}")
+
+    def test_its_picture(self):
+        """HELIO_BLESS=1 writes it into docs/images."""
+        texts = [
+            "Beep! I have counted all the sparks. Twice!",
+            "The warmest stone is mine, as it should be.",
+            "I had a story about a dragon... or was it a teapot?",
+            "Is anybody there? Please say no.",
+        ]
+        with FakeServer(lambda exchange: exchange.stream(tokens_of(texts[speaker(exchange)]))) as server:
+            shown = self.play(server.base_url, "--until-done")
+        self.assertEqual([text for text, _ in shown.bubbles], texts)
+        if os.environ.get("HELIO_BLESS") == "1":
+            picture = HERE.parent.parent / "docs" / "images" / "scene.png"
+            subprocess.run(["convert", self.folder / "scene.bmp", picture], check=True)
 
     def test_a_mistake_in_the_environment_is_named(self):
         outcome = run("scene", "--frames", "1", BASE_URL="not a url", SDL_VIDEODRIVER="dummy")
