@@ -5,8 +5,9 @@
             print(chunk.text, end="")
 """
 
-from ._answers import Cancellation, Chunk, Completion
+from ._answers import Chunk, Completion
 from ._asyncio import AsyncClient, AsyncStream
+from ._cancellation import Cancellation
 from ._chat import Chat, json_get
 from ._errors import (
     AuthenticationError,

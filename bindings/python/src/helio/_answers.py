@@ -1,13 +1,8 @@
-"""What comes of a request, and how it is cancelled."""
+"""What comes of a request."""
 
-import ctypes
 import json
-import threading
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional
-
-from ._errors import HelioError
-from ._native import CHUNK, DONE, OK, Event, text_at
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -41,61 +36,3 @@ class Completion:
     def json(self) -> Any:
         """The completion, parsed."""
         return json.loads(self.data)
-
-
-@dataclass(frozen=True)
-class End:
-    """How a request ended."""
-
-    completion: Optional[Completion]
-    error: Optional[HelioError]
-
-
-class Cancellation:
-    """Cancels requests: those that were made with it, and those that still will be. For any thread, any number of times."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._cancels: dict[int, Callable[[], None]] = {}
-        self._cancelled = False
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether cancel() was called."""
-        return self._cancelled
-
-    def cancel(self) -> None:
-        """End them at once, with Cancelled. What has ended stays."""
-        with self._lock:
-            self._cancelled = True
-            cancels = list(self._cancels.values())
-        for cancel in cancels:
-            cancel()
-
-    def _add(self, request: int, cancel: Callable[[], None]) -> None:
-        with self._lock:
-            self._cancels[request] = cancel
-            at_once = self._cancelled
-        if at_once:
-            cancel()
-
-    def _remove(self, request: int) -> None:
-        with self._lock:
-            self._cancels.pop(request, None)
-
-
-def read_event(event: Event) -> "Optional[Chunk | End]":
-    """A copy of what an event says. None: it says nothing that is shown."""
-    if event.kind not in (CHUNK, DONE):
-        return None
-    data = text_at(event.data, event.len)
-    text, reasoning = text_at(event.text, event.text_len) or "", text_at(event.reasoning, event.reasoning_len) or ""
-    if event.kind == CHUNK:
-        return Chunk(text, reasoning, data or "")
-    report = text_at(event.report, event.report_len) or ""
-    completion = None if data is None else Completion(text, reasoning, data, report)
-    failed = event.status != OK
-    return End(completion, HelioError.of(event.status, event.error, completion) if failed else None)
-
-
-EventPointer = ctypes.POINTER(Event)

@@ -6,9 +6,11 @@ import weakref
 from types import TracebackType
 from typing import AsyncIterator, Deque, Optional, Type, Union
 
-from ._answers import Cancellation, Chunk, Completion, End
+from ._answers import Chunk, Completion
+from ._cancellation import Cancellation
 from ._core import BaseClient, BaseStream, Core
 from ._errors import HelioError
+from ._events import End
 from ._native import lib
 
 AT_ONCE = 64  # events handed out before the loop has its turn again

@@ -6,8 +6,10 @@ import weakref
 from ctypes import byref, c_void_p
 from typing import Callable, Optional, Union
 
-from ._answers import Cancellation, Chunk, Completion, End, EventPointer, read_event
+from ._answers import Chunk, Completion
+from ._cancellation import Cancellation
 from ._errors import HelioError, body_of, check
+from ._events import End, EventPointer, read_event
 from ._native import DELIVERY_PULL, OK, SHUT_DOWN, WAIT_FOREVER, ClientOptions, RequestOptions, lib, taken
 
 Sink = Callable[[Union[Chunk, End]], None]

@@ -3,12 +3,10 @@
 import ctypes
 import json
 from ctypes import byref, c_size_t
-from typing import TYPE_CHECKING, Any, ClassVar, Optional, Type
+from typing import Any, ClassVar, Optional, Type
 
+from ._answers import Completion
 from ._native import lib, text_at
-
-if TYPE_CHECKING:
-    from ._answers import Completion
 
 
 class HelioError(Exception):
@@ -31,7 +29,7 @@ class HelioError(Exception):
     """Milliseconds to wait before another try; -1: another try makes no sense."""
     report: Optional[str]
     """The evidence, JSON; None if nothing was sent."""
-    completion: "Optional[Completion]"
+    completion: Optional[Completion]
     """The answer as far as it had come."""
 
     _by_status: "ClassVar[dict[int, Type[HelioError]]]" = {}
@@ -45,7 +43,7 @@ class HelioError(Exception):
         return f"{self.status_name}: {self.message}"
 
     @staticmethod
-    def of(status: int, error: Optional[int] = None, completion: "Optional[Completion]" = None) -> "HelioError":
+    def of(status: int, error: Optional[int] = None, completion: Optional[Completion] = None) -> "HelioError":
         """The error of a status, with what the library's own error says. It is copied, and not freed."""
         made = HelioError._by_status.get(status, HelioError)()
         made.status, made.status_name = status, lib.helio_status_name(status).decode()

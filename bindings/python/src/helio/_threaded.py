@@ -6,9 +6,11 @@ import weakref
 from types import TracebackType
 from typing import Iterator, Optional, Type, Union
 
-from ._answers import Cancellation, Chunk, Completion, End
+from ._answers import Chunk, Completion
+from ._cancellation import Cancellation
 from ._core import BaseClient, BaseStream, Core
 from ._errors import HelioError
+from ._events import End
 from ._native import WAIT_FOREVER
 
 
