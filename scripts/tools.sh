@@ -60,7 +60,10 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
   echo "tools: installing ${packages[*]}" >&2
   export DEBIAN_FRONTEND=noninteractive
   start_no_service
-  { apt-get -qq update && apt-get -qq -y --no-install-recommends install "${packages[@]}"; } >&2
+  install_all() { apt-get -qq -y --no-install-recommends install "$@" >&2; }
+  apt-get -qq update >&2
+  # One that this system does not have must not keep the others away.
+  install_all "${packages[@]}" || for package in "${packages[@]}"; do install_all "$package"; done
   disable_services "${packages[@]}"
 fi
 

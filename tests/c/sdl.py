@@ -92,7 +92,7 @@ class Shown:
     def __init__(self, outcome, path):
         self.outcome = outcome
         self.picture = Picture(path)
-        line = r"scene: (\d+) frames, worst frame [\d.]+ ms, worst poll [\d.]+ ms, "
+        line = r"scene: (\d+) frames, worst frame [\d.]+ ms \([\d.]+ of it work\), worst poll [\d.]+ ms, "
         line += r"(\d) of 4 finished, (\d) stopped, (\d) failed\n"
         figures = re.fullmatch(line, outcome.out)
         if not figures:
@@ -337,8 +337,9 @@ class Scene(CTest):
         def in_step(exchange):
             exchange.begin_stream()
             together.wait()  # all of them run
-            for word in ("One ", "two ", "three."):
-                exchange.token(word)
+            for number in range(40):
+                exchange.token(f"word {number} ")
+                time.sleep(0.025)  # as fast as a good model
             exchange.end_stream()
 
         with FakeServer(in_step) as server:
