@@ -233,12 +233,12 @@ export class Stream {
     this.#core = core;
     this.#signal = options?.signal;
     // What the core knows of a stream must not be the stream.
-    const told = { waiting: [], wake: null };
+    const told = { waiting: [], wakes: [] };
     this.#told = told;
     try {
       this.#id = core.submit(request, options, (one) => {
         told.waiting.push(one);
-        told.wake?.();
+        told.wakes.splice(0).forEach((wake) => wake());
       });
       forgottenStreams.register(this, [core, this.#id]);
     } catch (error) {
@@ -251,12 +251,13 @@ export class Stream {
   }
 
   async next() {
-    if (this.#isOver) return { done: true, value: undefined };
     const told = this.#told;
-    while (told.waiting.length === 0) await new Promise((resolve) => (told.wake = resolve));
+    while (!this.#isOver && told.waiting.length === 0) await new Promise((resolve) => told.wakes.push(resolve));
+    if (this.#isOver) return { done: true, value: undefined };
     const one = told.waiting.shift();
     if (one.kind !== DONE) return { done: false, value: new Answer(one) };
     this.#isOver = true;
+    told.wakes.splice(0).forEach((wake) => wake()); // who asked for more gets the end, too
     this.completion = one.data === null ? null : new Answer(one);
     if (one.failure) throw one.failure;
     if (one.error) {
@@ -270,6 +271,7 @@ export class Stream {
   async return() {
     this.cancel();
     this.#isOver = true;
+    this.#told.wakes.splice(0).forEach((wake) => wake());
     return { done: true, value: undefined };
   }
 

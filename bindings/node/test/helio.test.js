@@ -98,6 +98,17 @@ test("many streams need no thread each", { skip: process.platform !== "linux" },
   await client.close();
 });
 
+test("chunks may be asked for before they come", async () => {
+  const client = new Client(config);
+  const stream = client.stream(askStream);
+  const asked = Array.from({ length: 4 }, () => stream.next());
+  assert.equal((await asked[0]).value.text, "word");
+  letGo();
+  const rest = await Promise.all(asked.slice(1));
+  assert.deepEqual(rest.map(({ done }) => done), [false, true, true]);
+  await client.close();
+});
+
 test("close may come twice, and a closed client refuses", async () => {
   for (const first of [() => null, (client) => client.complete(ask)]) {
     const client = new Client(config);
