@@ -318,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_object_beside_the_pieces_says_nothing() {
+        for empty in ["{}", "\"{}\""] {
+            let begun = format!(r#"[{{"index":0,"id":"a","function":{{"name":"f","arguments":{empty}}}}}]"#);
+            let piece = |text: &str| format!(r#"[{{"index":0,"function":{{"arguments":"{text}"}}}}]"#);
+            assert_eq!(calls(&[&begun, &piece(""), &piece(r#"{\"x\""#), &piece(":1}")]), [call("a", "f", "{\"x\":1}")]);
+            assert_eq!(calls(&[&begun, &piece("")]), [call("a", "f", "{}")]);
+        }
+        let behind = r#"[{"index":0,"function":{"arguments":{}}}]"#;
+        let whole = r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}]"#;
+        assert_eq!(calls(&[whole, behind]), [call("a", "f", "{\"x\":1}")]);
+        let twice = [r#"[{"function":{"name":"f","arguments":{}}}]"#, r#"[{"function":{"name":"g","arguments":{}}}]"#];
+        assert_eq!(calls(&twice), [call("new_0", "f", "{}"), call("new_1", "g", "{}")]);
+    }
+
+    #[test]
     fn what_is_unknown_is_kept() {
         let mut all = ToolCalls::default();
         all.add(r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]"#);
