@@ -131,6 +131,23 @@ final class ClientTest {
         }
     }
 
+    private void aFutureThatTimesOutCancels() throws Exception {
+        try (Client client = new Client(config())) {
+            client.completeAsync(STREAM).orTimeout(100, TimeUnit.MILLISECONDS);
+            isLeft();
+        }
+    }
+
+    private void aClosedChatRefuses() {
+        Chat chat = new Chat();
+        chat.add("user", "Hi");
+        chat.close();
+        chat.close();
+        fails(Status.INVALID_ARGUMENT, () -> chat.add("user", "Hi"));
+        fails(Status.INVALID_ARGUMENT, () -> chat.request(null));
+        check(chat.count() == 0, chat.count());
+    }
+
     private void closeMayComeTwice() throws Exception {
         Client client = new Client(config());
         check(client.complete(ASK).text().equals("Hello"), "complete");
@@ -195,6 +212,8 @@ final class ClientTest {
         ClientTest test = new ClientTest();
         test.anInterruptCancels();
         test.cancellingTheFutureCancels();
+        test.aFutureThatTimesOutCancels();
+        test.aClosedChatRefuses();
         test.closeMayComeTwice();
         test.aForgottenClientLetsGo();
         test.textsGoInAndOutAsTheyAre();

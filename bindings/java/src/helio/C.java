@@ -21,11 +21,12 @@ final class C {
 
     static {
         String named = System.getenv("HELIO_LIBRARY");
-        Native.register(C.class, NativeLibrary.getInstance(named == null || named.isEmpty() ? "helio" : named));
-        if (helio_abi_version() != ABI_VERSION) {
-            throw new UnsatisfiedLinkError(
-                    "libhelio has interface " + helio_abi_version() + "; this package is for " + ABI_VERSION);
+        NativeLibrary library = NativeLibrary.getInstance(named == null || named.isEmpty() ? "helio" : named);
+        int version = library.getFunction("helio_abi_version").invokeInt(new Object[0]);
+        if (version != ABI_VERSION) {
+            throw new UnsatisfiedLinkError("libhelio has interface " + version + "; this package is for " + ABI_VERSION);
         }
+        Native.register(C.class, library);
     }
 
     /** size_t. */
@@ -119,8 +120,6 @@ final class C {
     static native void helio_event_release(Pointer event);
 
     static native String helio_version_string();
-
-    static native int helio_abi_version();
 
     static native String helio_status_name(int status);
 

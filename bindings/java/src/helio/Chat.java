@@ -5,9 +5,9 @@ import com.sun.jna.ptr.PointerByReference;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 
-/** The messages of a conversation. Belongs to no client; one thread at a time uses it. */
+/** The messages of a conversation. Belongs to no client; one thread at a time uses it. One that is closed refuses what is added, with INVALID_ARGUMENT. */
 public final class Chat implements AutoCloseable {
-    private final Pointer chat;
+    private Pointer chat; // null: closed
     private final Cleaner.Cleanable cleanable;
 
     public Chat() {
@@ -31,7 +31,12 @@ public final class Chat implements AutoCloseable {
 
     /** Add the assistant's message of an answer as servers want it back: tool calls, reasoning and signatures included. */
     public void addReply(Completion completion) {
-        check(C.helio_chat_add_reply(chat, C.ended(completion.data())));
+        addReply(completion.data());
+    }
+
+    /** The same from its JSON, or from that of one message by itself. */
+    public void addReply(String completion) {
+        check(C.helio_chat_add_reply(chat, C.ended(completion)));
     }
 
     /** Add what a tool answered. */
@@ -42,7 +47,11 @@ public final class Chat implements AutoCloseable {
 
     /** How many messages there are. */
     public long count() {
-        return C.helio_chat_count(chat).longValue();
+        try {
+            return C.helio_chat_count(chat).longValue();
+        } finally {
+            Reference.reachabilityFence(this);
+        }
     }
 
     /** Remove messages, from the place of the first one. */
@@ -57,9 +66,10 @@ public final class Chat implements AutoCloseable {
         return C.taken(body.getValue());
     }
 
-    /** Free it now. It is not used afterwards. */
+    /** Free it now. */
     @Override
     public void close() {
+        chat = null;
         cleanable.clean();
     }
 

@@ -45,7 +45,7 @@ public final class Client implements AutoCloseable {
         }
     }
 
-    /** Ask; the answer completes the future, on the common pool. Cancelling the future cancels the request. */
+    /** Ask; the answer completes the future, on the common pool. A future that ends before, cancelled or timed out, cancels the request. */
     public CompletableFuture<Completion> completeAsync(String request) {
         return completeAsync(request, Options.NONE);
     }
@@ -58,9 +58,7 @@ public final class Client implements AutoCloseable {
             }
         });
         future.whenComplete((completion, error) -> {
-            if (future.isCancelled()) {
-                core.cancel(id);
-            }
+            core.cancel(id); // orTimeout ends it, too; a request that has ended stays
             java.lang.ref.Reference.reachabilityFence(this); // the client lives until then
         });
         return future;

@@ -121,9 +121,10 @@ final class Core {
     private void begin() {
         if (receiver == null) {
             Pointer taken = client;
-            receiver = new Thread(() -> receive(taken), "helio");
-            receiver.setDaemon(true);
-            receiver.start();
+            Thread thread = new Thread(() -> receive(taken), "helio");
+            thread.setDaemon(true);
+            thread.start();
+            receiver = thread;
         }
     }
 
