@@ -108,7 +108,7 @@ impl<'a> Choice<'a> {
 
 /// Whether an `error` member is one: `null`, `false`, `""`, `{}` and `[]` say that there is none.
 pub fn is_error(raw: &str) -> bool {
-    json::says(raw) && !matches!(raw, "false" | "{}" | "[]")
+    !json::is_empty(raw) && raw != "false"
 }
 
 /// Whether a `finish_reason` ends a choice: absent, null, `""` and `"error"` do not, any other value does.

@@ -219,11 +219,10 @@ fn join(key: &str, into: &mut Value, piece: Value) {
     match (into, piece) {
         (known, piece) if !says(&piece) && !known.is_null() => {}
         (Value::String(text), Value::String(more)) if !NAMES.contains(&key) => text.push_str(&more),
-        (Value::Array(list), Value::Array(mut more)) => {
-            if list.last().zip(more.first()).is_some_and(|(last, first)| is_same_thought(last, first)) {
-                join("", list.last_mut().unwrap_or(&mut Value::Null), more.remove(0));
+        (Value::Array(list), Value::Array(more)) => {
+            for (place, element) in more.into_iter().enumerate() {
+                join_element(list, element, place == 0);
             }
-            more.into_iter().for_each(|element| join_element(list, element));
         }
         (Value::Object(members), Value::Object(more)) => {
             for (key, value) in more {
@@ -237,19 +236,9 @@ fn join(key: &str, into: &mut Value, piece: Value) {
     }
 }
 
-fn join_element(list: &mut Vec<Value>, element: Value) {
-    let known = match &element {
-        Value::Object(new) if new.contains_key("index") => {
-            let last = list.len().saturating_sub(OPEN_MOST);
-            let open =
-                list[last..].iter().rposition(|known| known.as_object().is_some_and(|known| is_same(known, new)));
-            open.map(|place| last + place)
-        }
-        _ => None,
-    };
-    match known {
+fn join_element(list: &mut Vec<Value>, mut element: Value, is_first: bool) {
+    match place_of(list, &element, is_first) {
         Some(place) => {
-            let mut element = element;
             if let (Value::Object(known), Value::Object(new)) = (&list[place], &mut element) {
                 // Told again, and not in pieces.
                 new.retain(|name, value| !SUBJECTS.contains(&name.as_str()) || known.get(name) != Some(value));
@@ -258,6 +247,18 @@ fn join_element(list: &mut Vec<Value>, element: Value) {
         }
         None => list.push(element),
     }
+}
+
+/// The element that this one goes on with. `None`: it is a new one.
+fn place_of(list: &[Value], element: &Value, is_first: bool) -> Option<usize> {
+    let new = element.as_object()?;
+    if new.contains_key("index") {
+        let oldest = list.len().saturating_sub(OPEN_MOST);
+        let open = list[oldest..].iter().rposition(|known| known.as_object().is_some_and(|known| is_same(known, new)));
+        return open.map(|place| oldest + place);
+    }
+    let last = list.last()?.as_object()?;
+    (is_first && is_same_thought(last, new)).then(|| list.len() - 1)
 }
 
 /// Whether an element goes on with one that came before.
@@ -274,9 +275,11 @@ fn is_same(known: &Map<String, Value>, new: &Map<String, Value>) -> bool {
 
 /// Whether a list's first element goes on with the last one of the list before: a thinking block of Anthropic's in the
 /// form of LiteLLM, which gives no index. Its signature ends it.
-fn is_same_thought(last: &Value, first: &Value) -> bool {
-    let is_thinking = |block: &Value| block["type"] == "thinking" && block.get("index").is_none();
-    is_thinking(last) && is_thinking(first) && !says(&last["signature"])
+fn is_same_thought(last: &Map<String, Value>, first: &Map<String, Value>) -> bool {
+    let is_thinking = |block: &Map<String, Value>| {
+        block.get("type").is_some_and(|kind| kind == "thinking") && !block.contains_key("index")
+    };
+    is_thinking(last) && is_thinking(first) && told(last, "signature").is_none()
 }
 
 /// A member that says something.
