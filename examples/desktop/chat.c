@@ -331,8 +331,10 @@ static void start(GtkApplication *application, gpointer user_data) {
 int main(int argc, char **argv) {
   chat_window w = {0};
   GtkApplication *application = gtk_application_new(NULL, G_APPLICATION_NON_UNIQUE);
+  const char *const close_keys[] = {"<Control>w", "<Control>q", NULL};
   int code;
   w.traces = g_getenv("HELIO_CHAT_TRACE") != NULL;
+  gtk_application_set_accels_for_action(application, "window.close", close_keys);
   g_signal_connect(application, "activate", G_CALLBACK(start), &w);
   code = g_application_run(G_APPLICATION(application), argc, argv);
   /* The window is gone; an answer that still comes is cut off, and `hear` is not to touch what is no more. */

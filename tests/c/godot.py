@@ -1,41 +1,30 @@
 """The node of examples/godot in Godot's server, which is the engine without a display: signals from the frame, a stop, a failure."""
 
-import pathlib
 import re
-import shutil
-import subprocess
 import tempfile
 import threading
-import unittest
 
 from asking import model
-from fake_server import FakeServer, echo
-from harness import PATIENCE, CTest, build, environment
-
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+from fake_server import FakeServer, begin_and_stay, echo
+from harness import PATIENCE, REPOSITORY, CTest, call, environment, need, need_own_library
 
 
 class Godot(CTest):
     @classmethod
     def setUpClass(cls):
-        if not shutil.which("godot3-server"):
-            raise unittest.SkipTest("godot3-server is not here (apt-get install godot3-server)")
-        if build.lib != REPOSITORY / "build" / "lib":
-            raise unittest.SkipTest("another library is tested than the one that the node is built with")
-        done = subprocess.run([REPOSITORY / "scripts" / "godot.sh"], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise AssertionError(done.stdout + done.stderr)
+        need("godot3-server")
+        need_own_library()
+        call(REPOSITORY / "scripts" / "godot.sh")
 
     def play(self, server, **settings):
         """What the project prints of its own."""
         with tempfile.TemporaryDirectory(prefix="helio-godot-") as home:
-            settings = {"HELIO_BASE_URL": server, "HELIO_API_KEY": "k", **{name: str(value) for name, value in settings.items()}}
+            settings = {"HELIO_BASE_URL": server, "HELIO_API_KEY": "k", **settings}
             env = environment(HOME=home, XDG_DATA_HOME=home, **settings)
-            command = ["godot3-server", "--path", str(REPOSITORY / "build" / "godot" / "project")]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, env=env)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        lines = [line for line in done.stdout.splitlines() if re.match(r"\d+ (said|failed|chunks)", line)]
-        self.assertTrue(lines, done.stdout + done.stderr)
+            project = REPOSITORY / "build" / "godot" / "project"
+            out = call("godot3-server", "--path", project, timeout=2 * PATIENCE, env=env)
+        lines = [line for line in out.splitlines() if re.match(r"\d+ (said|failed|chunks)", line)]
+        self.assertTrue(lines, out)
         return lines
 
     def test_words_come_by_signal_from_the_frame(self):
@@ -48,14 +37,7 @@ class Godot(CTest):
         left = [threading.Event() for _ in range(2)]
         waiting = list(left)
 
-        def hold(exchange):
-            gone = waiting.pop()
-            exchange.begin_stream()
-            exchange.token("word")
-            if exchange.client_leaves(PATIENCE):
-                gone.set()
-
-        with FakeServer(hold) as server:
+        with FakeServer(lambda exchange: begin_and_stay("word", left=waiting.pop())(exchange)) as server:
             *said, figures = self.play(server.base_url, SPEAKERS=2, STOP_AFTER=2)
             self.assertTrue(all(gone.wait(PATIENCE) for gone in left), "a request goes on")
         self.assertEqual(len(said), 2)
@@ -70,11 +52,7 @@ class Godot(CTest):
         self.assertIn("this model is never served", said[0])
 
     def test_a_game_that_ends_in_the_middle_leaves_in_order(self):
-        def hold(exchange):
-            exchange.begin_stream()
-            exchange.client_leaves(PATIENCE)
-
-        with FakeServer(hold) as server:
+        with FakeServer(begin_and_stay()) as server:
             lines = self.play(server.base_url, SPEAKERS=2, FRAMES=5)
         self.assertTrue(lines[-1].startswith("0 chunks, "), lines)
 

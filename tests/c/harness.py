@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 STRICT = ["-D_POSIX_C_SOURCE=200809L", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 PATIENCE = 120  # seconds until a program that hangs is ended; no test depends on being faster
 
@@ -48,7 +49,35 @@ def compiled(compiler, source, name, more, libraries):
     return output
 
 
+# What a test needs ----------------------------------------------------------------------------
+
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            raise unittest.SkipTest(f"{program} is not here (CONTRIBUTING.md lists what the tests install)")
+
+
+def need_own_library():
+    """For what the project's own scripts build: they take the library that they have built."""
+    if build.lib != REPOSITORY / "build" / "lib":
+        raise unittest.SkipTest("another library is tested than the one that the project's scripts take")
+
+
 # Running ---------------------------------------------------------------------------------------
+
+
+def call(*command, **settings):
+    """What a command prints, which must succeed; `settings` are those of subprocess.run."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **settings)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def make(*arguments, **settings):
+    env = {**os.environ, **{name: str(value) for name, value in settings.items()}}
+    return call("make", "-s", *arguments, cwd=REPOSITORY, env=env)
 
 
 class Outcome:
@@ -65,7 +94,7 @@ def environment(**settings):
     ours |= {"REQUESTS", "STOP_AFTER", "CHOICES", "RPM", "QUESTIONS", "BUDGET"}
     ours |= {name for name in os.environ if name.lower().endswith("_proxy")}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return {**kept, **settings}
+    return {**kept, **{name: str(value) for name, value in settings.items()}}
 
 
 def run(program, *arguments, stdin="", under=(), **settings):

@@ -6,28 +6,17 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import unittest
 
 from fake_server import FakeServer, echo
-from harness import PATIENCE, CTest, build, environment
+from harness import PATIENCE, REPOSITORY, CTest, build, call, environment, make, need_own_library
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "packaging" / "samples"
-
-
-def make(*arguments, **settings):
-    env = {**os.environ, **{name: str(value) for name, value in settings.items()}}
-    done = subprocess.run(["make", "-s", *arguments], cwd=REPOSITORY, capture_output=True, text=True, env=env)
-    if done.returncode != 0:
-        raise AssertionError(f"make {' '.join(arguments)}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 class Installed(CTest):
     @classmethod
     def setUpClass(cls):
-        if build.lib != REPOSITORY / "build" / "lib":
-            raise unittest.SkipTest("another library is tested than the one that would be installed")
+        need_own_library()
         make("static")
 
     def setUp(self):
@@ -37,11 +26,7 @@ class Installed(CTest):
         self.prefix = self.folder / "prefix"
 
     def call(self, *command, **settings):
-        done = subprocess.run(
-            [str(part) for part in command], cwd=self.folder, capture_output=True, text=True, env={**os.environ, **settings}
-        )
-        self.assertEqual(done.returncode, 0, f"{command}\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return call(*command, cwd=self.folder, env={**os.environ, **settings})
 
     def assertAnswers(self, program, **settings):
         with FakeServer(echo) as server:

@@ -2,16 +2,8 @@
 
 import pathlib
 
-from fake_server import FakeServer, echo
-from harness import PATIENCE, CTest, build, compile_program, memcheck, run
-
-
-def begin_and_stay(exchange):
-    """A word, and no end for as long as the client is there."""
-    exchange.begin_stream()
-    exchange.token("a word")
-    exchange.client_leaves(PATIENCE)
-    exchange.cut()
+from fake_server import FakeServer, begin_and_stay, echo
+from harness import CTest, build, compile_program, memcheck, run
 
 
 class Reload(CTest):
@@ -39,7 +31,7 @@ class Leave(CTest):
 
     def leaves(self, how, times=15):
         for _ in range(times):
-            with FakeServer(begin_and_stay) as server:
+            with FakeServer(begin_and_stay("a word")) as server:
                 outcome = run("leave", server.base_url, how)
             self.assertSucceeded(outcome)
             self.assertEqual((outcome.out, outcome.err), ("goodbye\n", ""))

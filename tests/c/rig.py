@@ -19,6 +19,7 @@ import time
 import unittest
 import urllib.parse
 
+from fake_server import begin_and_stay
 from harness import PATIENCE, free_port
 
 USER = "a-user"
@@ -229,12 +230,7 @@ class TlsAround(Program):
         return (self.folder / "access.log").read_text().split()
 
 
-def half_an_answer(exchange):
-    """Begins a stream and never goes on."""
-    exchange.begin_stream()
-    exchange.token("half an ans")
-    exchange.client_leaves(PATIENCE)
-    exchange.cut()
+half_an_answer = begin_and_stay("half an ans")
 
 
 class HalfAnAnswer(Program):

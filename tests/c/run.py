@@ -40,7 +40,7 @@ import real_model  # noqa: E402
 import rig  # noqa: E402
 import sdl  # noqa: E402
 import tls_proxy  # noqa: E402
-from fake_server import FakeServer, echo, in_turn  # noqa: E402
+from fake_server import FakeServer, begin_and_stay, echo, in_turn, stay  # noqa: E402
 from harness import (  # noqa: E402
     PATIENCE,
     CTest,
@@ -187,15 +187,7 @@ class Stream(CTest):
     def test_ctrl_c_ends_it_and_drops_the_connection(self):
         left = threading.Event()
 
-        def three_tokens_then_silence(exchange):
-            exchange.begin_stream()
-            for token in ("one ", "two ", "three "):
-                exchange.token(token)
-            if exchange.client_leaves(PATIENCE):
-                left.set()
-            exchange.cut()
-
-        with FakeServer(three_tokens_then_silence) as server:
+        with FakeServer(begin_and_stay("one ", "two ", "three ", left=left)) as server:
             with running("stream", BASE_URL=server.base_url) as process:
                 self.assertEqual(process.stdout.read(14), b"one two three ")
                 process.send_signal(signal.SIGINT)
@@ -210,8 +202,7 @@ class Stream(CTest):
 
         def silence(exchange):
             asked.set()
-            exchange.client_leaves(PATIENCE)
-            exchange.cut()
+            stay(exchange)
 
         with FakeServer(silence) as server, running("stream", BASE_URL=server.base_url) as process:
             self.assertTrue(asked.wait(PATIENCE))
