@@ -18,7 +18,7 @@ mod deliver {
     mod queue;
 
     pub use mailroom::{Delivery, Mailroom, QueueLimits};
-    pub use parcel::Parcel;
+    pub use parcel::{Parcel, Stock};
 
     pub mod sync {
         pub use loom::sync::{Condvar, Mutex, MutexGuard};

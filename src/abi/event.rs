@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::ptr::{from_ref, null};
+use std::sync::Arc;
 
 use super::{helio_error, helio_status};
-use crate::deliver::{Event, EventKind, Parcel, Receiver, Taken};
+use crate::deliver::{Event, EventKind, Parcel, Receiver, Stock, Taken};
 use crate::text::ZString;
 
 /// A request's number: issued by the library, never 0, never used twice.
@@ -151,13 +152,17 @@ fn bare(event: &Event<'_>, user_data: *mut c_void) -> helio_event {
 pub(super) struct TakenEvent {
     event: helio_event,
     error: Option<Box<helio_error>>,
-    parcel: Box<Parcel>,
+    parcel: Option<Box<Parcel>>, // none while it waits, as the parcel's cover, for the next event
+    stock: Option<Arc<Stock>>,
 }
+
+// SAFETY: its pointers go into its own parcel and error, or are the host's and only handed back.
+unsafe impl Send for TakenEvent {}
 
 impl TakenEvent {
     /// For the host, which gives it back with [`TakenEvent::release`].
     pub fn hand_out(taken: Taken) -> *const helio_event {
-        let Taken { parcel, tag } = taken;
+        let Taken { mut parcel, tag, stock } = taken;
         let part = |text: &Option<ZString>| text.as_ref().map_or((null(), 0), parts);
         let error = parcel.failure.as_deref().map(|failure| Box::new(helio_error::from(failure)));
         let event = helio_event {
@@ -172,16 +177,28 @@ impl TakenEvent {
             report_len: part(&parcel.report).1,
             ..bare(&parcel.event(), std::ptr::without_provenance_mut(tag))
         };
-        Box::into_raw(Box::new(TakenEvent { event, error, parcel })).cast_const().cast()
+        let used = parcel.cover.take().and_then(|cover| cover.downcast::<TakenEvent>().ok());
+        let taken = TakenEvent { event, error, parcel: Some(parcel), stock: Some(stock) };
+        let out = match used {
+            None => Box::new(taken),
+            Some(mut used) => {
+                *used = taken;
+                used
+            }
+        };
+        Box::into_raw(out).cast_const().cast()
     }
 
     /// # Safety
     /// `event` came from [`TakenEvent::hand_out`] and was not released before.
     pub unsafe fn release(event: *const helio_event) {
         // SAFETY: the event is the first field of a box that was leaked by `hand_out`.
-        let taken = unsafe { Box::from_raw(event.cast_mut().cast::<TakenEvent>()) };
-        let TakenEvent { event: _, error, parcel } = *taken;
-        drop((error, parcel));
+        let mut taken = unsafe { Box::from_raw(event.cast_mut().cast::<TakenEvent>()) };
+        taken.error = None;
+        if let (Some(mut parcel), Some(stock)) = (taken.parcel.take(), taken.stock.take()) {
+            parcel.cover = Some(taken);
+            stock.put_away(parcel);
+        }
     }
 }
 

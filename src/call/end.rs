@@ -88,6 +88,7 @@ impl Last for Done<'_> {
             http_status: end.http_status,
             failure: end.failure.take().map(Box::new),
             report: end.report.take().map(ZString::from),
+            cover: None,
         })
     }
 }

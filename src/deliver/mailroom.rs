@@ -7,18 +7,15 @@
 //!
 //! Who makes events is told when a mailbox is full, and waits for room; the place of a DONE is always kept.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::queue::{Mailbox, Queue};
 use super::sync::{Condvar, Mutex, MutexGuard};
-use super::{Event, EventKind, Parcel, Receiver, Shown, inside};
+use super::{Event, EventKind, Parcel, Receiver, Shown, Stock, inside};
 use crate::os::Bell;
 use crate::status::Status;
-
-/// So many parcels are kept for events to come.
-const USED_MOST: usize = 128;
 
 /// How the host receives; also the place in the room's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +50,8 @@ pub struct Taken {
     pub parcel: Box<Parcel>,
     /// The request's tag.
     pub tag: usize,
+    /// Where the parcel goes when the host has given the event back; it may outlive the room.
+    pub stock: Arc<Stock>,
 }
 
 /// Tells the host that something is pending.
@@ -63,7 +62,7 @@ pub struct Mailroom {
     state: Mutex<State>,
     arrived: [Condvar; 2],
     notify: Option<Box<Notify>>,
-    used: Mutex<VecDeque<Box<Parcel>>>, // were shown: the next events go into them
+    stock: Arc<Stock>,
 }
 
 #[derive(Default)]
@@ -121,8 +120,8 @@ impl State {
 impl Mailroom {
     /// A room that tells the host what is pending, if it wants to be told.
     pub fn new(notify: Option<Box<Notify>>) -> Self {
-        let (state, used) = (Mutex::new(State::default()), Mutex::new(VecDeque::new()));
-        Mailroom { state, arrived: [Condvar::new(), Condvar::new()], notify, used }
+        let (state, stock) = (Mutex::new(State::default()), Arc::default());
+        Mailroom { state, arrived: [Condvar::new(), Condvar::new()], notify, stock }
     }
 
     /// A mailbox for a request. `receiver` is shown its events in POLL, `tag` is given with them in PULL.
@@ -147,8 +146,7 @@ impl Mailroom {
 
     /// Put an event into a mailbox. A RESPONSE and a DONE have their place, a CHUNK waits for room.
     pub fn push(&self, delivery: Delivery, event: &Event<'_>) -> Shown {
-        let used = self.used().pop_back();
-        self.put(delivery, used.map_or_else(|| Parcel::of(event), |used| used.refill(event)))
+        self.put(delivery, self.stock.pack(event))
     }
 
     /// The same, for an event that was copied already: not under the lock.
@@ -169,6 +167,7 @@ impl Mailroom {
         };
         if let Some(refused) = refused {
             drop(state);
+            self.stock.put_away(parcel);
             return refused;
         }
         let can_be_taken = queue.push(id, parcel);
@@ -225,7 +224,7 @@ impl Mailroom {
             drop(state);
             let parcel = self.show(to_show, client, cancel);
             let was_last = parcel.kind == EventKind::Done;
-            self.put_away(parcel);
+            self.stock.put_away(parcel);
             received.count += 1;
             state = self.lock();
             if state.ended {
@@ -237,18 +236,6 @@ impl Mailroom {
         }
         self.end_notification(state, delivery);
         received
-    }
-
-    fn used(&self) -> MutexGuard<'_, VecDeque<Box<Parcel>>> {
-        self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// An event was shown: another one may come in its place, made by whoever makes them, on another thread.
-    fn put_away(&self, parcel: Box<Parcel>) {
-        let mut used = self.used();
-        if used.len() < USED_MOST && !parcel.is_worn() {
-            used.push_back(parcel);
-        }
     }
 
     /// Show an event, without the lock. It comes back.
@@ -292,7 +279,7 @@ impl Mailroom {
             _ => {}
         }
         loose.settle();
-        Ok(Some(Taken { parcel, tag }))
+        Ok(Some(Taken { parcel, tag, stock: self.stock.clone() }))
     }
 
     /// Wait until something is in line. `Ok` with nothing in line: in vain.

@@ -22,7 +22,7 @@ use crate::text::ZString;
 
 pub use mailroom::{Delivery, Mailroom, Notify, QueueLimits, Received, Taken};
 pub use outlet::{Courier, Last, Outlet, Shown};
-pub use parcel::Parcel;
+pub use parcel::{Parcel, Stock};
 
 /// What an event is; the numbers are part of the C interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

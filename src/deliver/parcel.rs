@@ -1,5 +1,9 @@
 //! An event that waits: the copy of what the host has not seen yet.
 
+use std::any::Any;
+use std::collections::VecDeque;
+
+use super::sync::{Mutex, MutexGuard};
 use super::{Event, EventKind};
 use crate::failure::Failure;
 use crate::status::Status;
@@ -7,6 +11,12 @@ use crate::text::ZString;
 
 /// Parcels of larger events are not kept.
 const WORN_FROM: usize = 4096;
+
+/// So many parcels are kept at most, as many as `limits.queue_events` lets wait by itself.
+const KEPT_MOST: usize = 1024;
+
+/// So many bytes of them.
+const KEPT_BYTES_MOST: usize = 512 * 1024;
 
 /// An event with everything that it says.
 pub struct Parcel {
@@ -28,6 +38,8 @@ pub struct Parcel {
     pub failure: Option<Box<Failure>>,
     /// The evidence, at the end.
     pub report: Option<ZString>,
+    /// What whoever gives it to the host put around it the last time, to be used again.
+    pub cover: Option<Box<dyn Any + Send>>,
 }
 
 impl Parcel {
@@ -44,6 +56,7 @@ impl Parcel {
             http_status: event.http_status,
             failure: event.failure.cloned().map(Box::new),
             report: event.report.map(ZString::of),
+            cover: None,
         })
     }
 
@@ -67,7 +80,7 @@ impl Parcel {
     }
 
     /// Whether it is worth keeping for another event: neither large nor rare.
-    pub(super) fn is_worn(&self) -> bool {
+    fn is_worn(&self) -> bool {
         self.kind != EventKind::Chunk || self.event().bytes() > WORN_FROM
     }
 
@@ -84,6 +97,46 @@ impl Parcel {
             failure: self.failure.as_deref(),
             report: self.report.as_ref().map(ZString::as_str),
         }
+    }
+}
+
+/// Parcels that were shown: the next events go into them, made by whoever makes events, on another thread.
+#[derive(Default)]
+pub struct Stock {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    parcels: VecDeque<Box<Parcel>>,
+    bytes: usize,
+}
+
+impl Stock {
+    /// A copy of an event, in a parcel that was used before if there is one.
+    pub fn pack(&self, event: &Event<'_>) -> Box<Parcel> {
+        let mut kept = self.lock();
+        let used = kept.parcels.pop_back();
+        kept.bytes -= used.as_ref().map_or(0, |used| used.event().bytes());
+        drop(kept);
+        used.map_or_else(|| Parcel::of(event), |used| used.refill(event))
+    }
+
+    /// Keep a parcel whose event the host has seen, or none will see.
+    pub fn put_away(&self, parcel: Box<Parcel>) {
+        if parcel.is_worn() {
+            return;
+        }
+        let bytes = parcel.event().bytes();
+        let mut kept = self.lock();
+        if kept.parcels.len() < KEPT_MOST && kept.bytes + bytes <= KEPT_BYTES_MOST {
+            kept.bytes += bytes;
+            kept.parcels.push_back(parcel);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
