@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
-.PHONY: desktop desktop-demo sdl-demo godot godot-demo bench-streams static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
+.PHONY: desktop desktop-demo sdl-demo godot godot-demo static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
 
 lib: ## build the library: build/lib/libhelio.so (the default)
 	@# Alone: with the Rust library beside it, cargo cannot optimise across crates, which costs 300 KB.
@@ -90,11 +90,8 @@ demo: lib examples ## stream an answer: from the gateway with HELICONE_API_KEY, 
 test: lib examples ## run every test; installs what is missing, or says which command does
 	@scripts/test.sh
 
-bench: lib ## measure against libcurl on the same loopback server
-	@benches/run.sh
-
-bench-streams: ## measure many streams at once, cancelling, and the frame of a game (minutes)
-	$(CARGO) bench --bench streams
+bench: lib ## measure against libcurl, async-openai and others, and write docs/performance.md anew (a quarter of an hour)
+	@benches/run.py
 
 header: ## write include/helio.h anew from the sources
 	HELIO_BLESS=1 $(CARGO) test --test header

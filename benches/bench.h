@@ -1,7 +1,8 @@
-/* What the three clients share: the command line, the request, the clock, the one line of results.
+/* What the clients in C share: the command line, the request, the clock, the one line of results.
  *
  *   CLIENT PORT requests COUNT WARMUP
  *   CLIENT PORT stream|plain COUNT WARMUP CHUNKS
+ *   CLIENT PORT paced COUNT 1 CHUNKS        many streams at once: see paced.h
  *   CLIENT --version
  *
  * COUNT requests (or streams of CHUNKS chunks each) are measured, after WARMUP unmeasured ones, all on one
@@ -29,8 +30,9 @@
 
 struct bench_args {
   int port;
-  int stream;
+  int stream, paced;
   const char *mode;
+  const char *ca; /* BENCH_CA: a file with the certificate of a server that speaks TLS, or NULL */
   long count, warmup, chunks;
   char body[2048]; /* the request, the same bytes for every client */
   size_t body_len;
@@ -61,14 +63,16 @@ static inline void bench_parse(struct bench_args *a, int argc, char **argv, cons
   if (argc >= 5) {
     a->port = atoi(argv[1]);
     a->mode = argv[2];
-    a->stream = strcmp(argv[2], "stream") == 0 || strcmp(argv[2], "plain") == 0;
+    a->paced = strcmp(argv[2], "paced") == 0;
+    a->stream = a->paced || strcmp(argv[2], "stream") == 0 || strcmp(argv[2], "plain") == 0;
+    a->ca = getenv("BENCH_CA");
     a->count = atol(argv[3]);
     a->warmup = atol(argv[4]);
     a->chunks = argc > 5 ? atol(argv[5]) : 0;
   }
   if (a->port <= 0 || a->count <= 0 || a->count > BENCH_MAX_COUNT || a->warmup < 0 ||
-      (a->stream ? a->chunks <= 0 : strcmp(argv[2], "requests") != 0)) {
-    fprintf(stderr, "usage: %s PORT requests COUNT WARMUP | PORT stream|plain COUNT WARMUP CHUNKS | --version\n", argv[0]);
+      (a->paced ? a->chunks < 0 : a->stream ? a->chunks <= 0 : strcmp(argv[2], "requests") != 0)) {
+    fprintf(stderr, "usage: %s PORT requests COUNT WARMUP | PORT stream|plain|paced COUNT WARMUP CHUNKS | --version\n", argv[0]);
     exit(2);
   }
   int n = snprintf(a->body, sizeof a->body,
@@ -87,6 +91,10 @@ static inline void bench_parse(struct bench_args *a, int argc, char **argv, cons
 static int bench_compare(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
   return (x > y) - (x < y);
+}
+
+static inline void bench_url(const struct bench_args *a, const char *path, char *out, size_t size) {
+  snprintf(out, size, "%s://127.0.0.1:%d%s", a->ca != NULL ? "https" : "http", a->port, path);
 }
 
 /* Warm up, measure, print. Returns the process's exit code. */

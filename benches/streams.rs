@@ -1,15 +1,16 @@
-//! Many streams at once, and how soon things happen: `make bench-streams`, or `cargo bench --bench streams -- WHAT`.
+//! How soon things happen, and the server of paced streams: `cargo bench --bench streams -- WHAT`. `make bench` runs the
+//! parts of it that its page shows.
 //!
 //! | what | measures |
 //! | --- | --- |
-//! | `streams [COUNT] [plain|tls]` | memory and threads of COUNT paced streams in POLL with `max_threads` 24, and that nothing is lost |
+//! | `cancel [COUNT]` | from `helio_cancel` to DONE, in each phase and delivery |
 //! | `json [COUNT]` | COUNT answers of one second each, submitted at once with the defaults: when the last one is there |
-//! | `cancel` | from `helio_cancel` to DONE, in each phase, in THREAD and in PULL |
 //! | `poll [COUNT]` | the longest `helio_poll(0)` of a 60 Hz loop with COUNT streams |
+//! | `serve RATE WAIT_FOR CHUNKS` | nothing: it is the server of the clients of `paced.h` |
 //!
 //! The server is a process of its own (this program again), pinned to one core, the client to the other. It has a thread for each
-//! connection and answers the head at once. When all streams are open it sends a chunk a second on each (50 a second for `poll`),
-//! each at its own time. All on 127.0.0.1, bounded in count and time; the server ends when its standard input does.
+//! connection and answers the head at once. When all streams are open it sends RATE chunks a second on each, each at its own time;
+//! their text is the time at which they are sent. All on 127.0.0.1, bounded in count and time; the server ends when its standard input does.
 
 use std::ffi::c_void;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,27 +25,25 @@ use helio::abi::*;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-const CHUNKS: usize = 15;
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\
     server: bench\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\nopenai-organization: org-benchmark\r\nopenai-processing-ms: 412\r\n\
     x-ratelimit-limit-requests: 10000\r\nx-ratelimit-remaining-requests: 9999\r\nx-request-id: req_0123456789abcdef0123456789abcdef\r\n\r\n";
+
+const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1767225600,"model":"bench-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}"#;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let argument = |at: usize| arguments.get(at).map(String::as_str);
     let count = |at, default| argument(at).map_or(default, |text: &str| text.parse().expect("a number"));
     match argument(0) {
-        Some("serve") => serve(count(1, 1) as u64, count(2, 0) as u64),
+        Some("serve") => serve(count(1, 1) as u64, count(2, 0) as u64, count(3, 15)),
         Some("json") => json(count(1, 256)),
-        Some("cancel") => cancel(),
+        Some("cancel") => cancel(count(1, 101)),
         Some("poll") => poll(count(1, 100)),
-        Some("streams") => streams(count(1, 10_000), argument(2) == Some("tls")),
-        Some(other) => panic!("what is {other:?}? streams, json, cancel or poll"),
+        Some(other) => panic!("what is {other:?}? cancel, json, poll or serve"),
         None => {
-            streams(10_000, false);
-            streams(10_000, true);
             json(256);
-            cancel();
+            cancel(101);
             poll(100);
         }
     }
@@ -63,7 +62,7 @@ fn pin(core: usize) {
 
 /// Prints its ports, plain and TLS, and its certificate; ends with its standard input. No stream goes on before so many
 /// are open.
-fn serve(chunks_per_second: u64, wait_for: u64) {
+fn serve(chunks_per_second: u64, wait_for: u64, chunks: usize) {
     pin(0);
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
@@ -83,10 +82,10 @@ fn serve(chunks_per_second: u64, wait_for: u64) {
                 let answer = move || {
                     let _gone = stream.set_nodelay(true);
                     let _gone = match config {
-                        None => answer(stream, pause, wait_for),
+                        None => answer(stream, pause, wait_for, chunks),
                         Some(config) => {
                             let connection = ServerConnection::new(config).expect("TLS");
-                            answer(StreamOwned::new(connection, stream), pause, wait_for)
+                            answer(StreamOwned::new(connection, stream), pause, wait_for, chunks)
                         }
                     };
                 };
@@ -97,25 +96,37 @@ fn serve(chunks_per_second: u64, wait_for: u64) {
     let _until_the_client_ends = std::io::stdin().read(&mut [0]);
 }
 
-/// What a request wants stands in its `user` member.
-fn answer(mut stream: impl Read + Write, pause: Duration, wait_for: u64) -> std::io::Result<()> {
-    static STREAMS: AtomicU64 = AtomicU64::new(0);
-    let mut request = Vec::new();
-    while !request.ends_with(b"]}") {
-        let mut buffer = [0; 1024];
-        match stream.read(&mut buffer)? {
-            0 => return Ok(()),
-            count => request.extend_from_slice(&buffer[..count]),
+/// Answers what comes on a connection until the client goes.
+fn answer(mut stream: impl Read + Write, pause: Duration, wait_for: u64, chunks: usize) -> std::io::Result<()> {
+    loop {
+        let mut request = Vec::new();
+        while !is_whole(&request) {
+            let mut buffer = [0; 1024];
+            match stream.read(&mut buffer)? {
+                0 => return Ok(()),
+                count => request.extend_from_slice(&buffer[..count]),
+            }
         }
+        answer_one(&mut stream, &String::from_utf8_lossy(&request), pause, wait_for, chunks)?;
     }
-    let wants = |what: &str| String::from_utf8_lossy(&request).contains(what);
+}
+
+/// What a request wants stands in its `user` member.
+fn answer_one(
+    stream: &mut (impl Read + Write),
+    request: &str,
+    pause: Duration,
+    wait_for: u64,
+    chunks: usize,
+) -> std::io::Result<()> {
+    static STREAMS: AtomicU64 = AtomicU64::new(0);
+    let wants = |what: &str| request.contains(what);
     if wants("\"json\"") {
         std::thread::sleep(Duration::from_secs(1));
-        let body =
-            r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}"#;
         let head =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-        return stream.write_all((head + body).as_bytes());
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", ANSWER.len());
+        stream.write_all((head + ANSWER).as_bytes())?;
+        return stream.flush();
     }
     if wants("\"silent\"") {
         return stream.read_exact(&mut [0]); // until it is cancelled
@@ -142,16 +153,30 @@ fn answer(mut stream: impl Read + Write, pause: Duration, wait_for: u64) -> std:
         drop(opened.wait_while(held, |()| STREAMS.load(Ordering::Relaxed) < wait_for));
     }
     let mut next = Instant::now() + pause.mul_f64((number % 1000) as f64 / 1000.0);
-    for chunk_number in 0..CHUNKS {
+    for _ in 0..chunks {
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
         next += pause;
-        send(&chunk(&format!(" word{chunk_number}"), "null"))?;
+        send(&chunk(&format!(" t{}", monotonic_ns()), "null"))?;
     }
     send(&chunk("", "\"stop\""))?;
     send("[DONE]")?;
     stream.write_all(b"0\r\n\r\n")?;
-    stream.flush()?;
-    stream.read_exact(&mut [0]) // the client goes first
+    stream.flush()
+}
+
+/// Whether all of a request is there: a head and as much of a body as it announces.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    length.is_some_and(|length| body.len() >= length.trim().parse().expect("a length"))
+}
+
+fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the struct is ours to be written.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn chunk(text: &str, finish: &str) -> String {
@@ -164,33 +189,27 @@ fn chunk(text: &str, finish: &str) -> String {
 
 struct Server {
     child: std::process::Child,
-    ports: [u16; 2],
-    pem: String,
+    port: u16,
 }
 
 impl Server {
-    fn start(chunks_per_second: u64, wait_for: usize) -> Server {
+    fn start(chunks_per_second: u64) -> Server {
         let program = std::env::current_exe().expect("this program");
         let mut child = Command::new(program)
-            .args(["serve", &chunks_per_second.to_string(), &wait_for.to_string()])
+            .args(["serve", &chunks_per_second.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a server");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let mut line = || lines.next().expect("a line").expect("a line");
-        let ports: Vec<u16> = line().split(' ').map(|port| port.parse().expect("a port")).collect();
-        let pem = line().replace('|', "\n");
-        Server { child, ports: [ports[0], ports[1]], pem }
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        let port = line.split(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+        Server { child, port }
     }
 
-    fn client(&self, tls: bool, limits: &str) -> *mut helio_client {
-        let (scheme, port) = if tls { ("https", self.ports[1]) } else { ("http", self.ports[0]) };
-        let pem = if tls { format!(",\"tls\":{{\"ca_pem\":{:?}}}", self.pem) } else { String::new() };
-        let config = format!(
-            "{{\"base_url\":\"{scheme}://127.0.0.1:{port}/v1\",\"api_key\":\"bench\",\"limits\":{{{limits}}}{pem}}}"
-        );
-        client(&config)
+    fn client(&self, limits: &str) -> *mut helio_client {
+        let base_url = format!("http://127.0.0.1:{}/v1", self.port);
+        client(&format!("{{\"base_url\":\"{base_url}\",\"api_key\":\"bench\",\"limits\":{{{limits}}}}}"))
     }
 }
 
@@ -269,13 +288,6 @@ fn destroy(client: *mut helio_client) {
     assert_eq!(unsafe { helio_client_destroy(client, 30_000) }, HELIO_OK);
 }
 
-/// A line of /proc/self/status, as a number.
-fn status_of_process(name: &str) -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
-    let line = status.lines().find(|line| line.starts_with(name)).expect("the line");
-    line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
-}
-
 fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + limit;
     while !done() {
@@ -283,64 +295,10 @@ fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn streams(count: usize, tls: bool) {
-    pin(1);
-    let server = Server::start(1, count + 1);
-    let limits = format!("\"max_in_flight\":{count},\"max_queued\":{count},\"max_threads\":24");
-    let client = server.client(tls, &limits);
-    let seen = Seen::default();
-    // One stream to its end first, so that what is made once is not counted.
-    submit(client, HELIO_DELIVERY_POLL, "first", &seen);
-    until("the first stream", Duration::from_secs(60), || {
-        (poll_once(client, 100), seen.done.load(Ordering::Acquire) == 1).1
-    });
-    let (rss, began) = (status_of_process("VmRSS"), Instant::now());
-    let mut most_threads = 0;
-    for _ in 0..count {
-        submit(client, HELIO_DELIVERY_POLL, "paced", &seen);
-        poll_once(client, 0);
-    }
-    let mut open_after = None;
-    let mut at_the_middle = None;
-    let mut next_look = Instant::now();
-    until("all streams", Duration::from_secs(180), || {
-        poll_once(client, 100);
-        if next_look <= Instant::now() {
-            next_look += Duration::from_millis(250);
-            most_threads = most_threads.max(status_of_process("Threads") - 1);
-        }
-        let (responses, done) = (seen.responses.load(Ordering::Acquire), seen.done.load(Ordering::Acquire));
-        if responses == count + 1 && done == 1 && open_after.is_none() {
-            open_after = Some(began.elapsed());
-        }
-        // All are open, and on average half of their text is there.
-        if open_after.is_some() && at_the_middle.is_none() && seen.chunks.load(Ordering::Acquire) > count * CHUNKS / 2 {
-            at_the_middle = Some((status_of_process("VmRSS"), seen.text.load(Ordering::Acquire), done - 1));
-        }
-        done == count + 1
-    });
-    let (ok, chunks) = (seen.ok.load(Ordering::Acquire), seen.chunks.load(Ordering::Acquire));
-    assert_eq!((ok, chunks), (count + 1, (count + 1) * (CHUNKS + 1)), "lost something");
-    let kind = if tls { "TLS" } else { "plain" };
-    let open_after =
-        open_after.map_or("never at once".to_owned(), |time| format!("all open after {:.1} s", time.as_secs_f64()));
-    println!(
-        "{count} {kind} streams in POLL: {ok} ended well, {chunks} chunks, {open_after}, {most_threads} library threads at most"
-    );
-    if let Some((middle, text, ended)) = at_the_middle {
-        let per_stream = ((middle - rss) as f64 - text as f64 / 1024.0) / count as f64;
-        println!(
-            "  {per_stream:.2} KiB resident memory per stream beyond its text ({ended} had ended), {} MiB in all",
-            middle / 1024
-        );
-    }
-    destroy(client);
-}
-
 fn json(count: usize) {
     pin(1);
-    let server = Server::start(1, 0);
-    let client = server.client(false, "");
+    let server = Server::start(1);
+    let client = server.client("");
     let seen = Seen::default();
     let began = Instant::now();
     for _ in 0..count {
@@ -357,9 +315,9 @@ fn json(count: usize) {
     destroy(client);
 }
 
-/// Median and 99th of 100 in microseconds, from the call of `helio_cancel` until DONE is in the host's hands.
-fn cancel() {
-    let server = Server::start(1, 0);
+/// Median and 99th percentile in microseconds, from the call of `helio_cancel` until DONE is in the host's hands.
+fn cancel(count: usize) {
+    let server = Server::start(1);
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
     // Its queue is full, so nobody more gets a connection.
     let address = closed.local_addr().expect("a port");
@@ -368,9 +326,11 @@ fn cancel() {
         filled.push(stream);
     }
     let tls_hangs = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let plain = |limits: &str| server.client(false, limits);
+    let plain = |limits: &str| server.client(limits);
     let other = |url: String| client(&format!("{{\"base_url\":\"{url}\",\"api_key\":\"bench\"}}"));
-    for (name, delivery) in [("THREAD", HELIO_DELIVERY_THREAD), ("PULL", HELIO_DELIVERY_PULL)] {
+    for (name, delivery) in
+        [("thread", HELIO_DELIVERY_THREAD), ("poll", HELIO_DELIVERY_POLL), ("pull", HELIO_DELIVERY_PULL)]
+    {
         let connecting = other(format!("http://{address}/v1"));
         let handshake = other(format!("https://{}/v1", tls_hangs.local_addr().expect("a port")));
         let one_at_a_time = plain("\"max_in_flight\":1");
@@ -384,9 +344,10 @@ fn cancel() {
             ("head", asking, "silent"),
             ("body", asking, "stalling"),
         ] {
-            let mut took: Vec<f64> = (0..101).map(|_| cancel_once(client, delivery, what)).collect();
+            let mut took: Vec<f64> = (0..count).map(|_| cancel_once(client, delivery, what)).collect();
             took.sort_by(f64::total_cmp);
-            println!("cancel to DONE, {name}, {phase}: median {:.0} us, 99th of 100 {:.0} us", took[50], took[99]);
+            let (p50, p99) = (took[(count - 1) / 2], took[(count * 99).div_ceil(100) - 1]);
+            println!("mode=cancel delivery={name} phase={phase} p50_us={p50:.0} p99_us={p99:.0}");
         }
         for client in [connecting, handshake, one_at_a_time, asking] {
             destroy(client);
@@ -402,7 +363,11 @@ fn cancel_once(client: *mut helio_client, delivery: helio_delivery, what: &str) 
     // SAFETY: the client is alive; an event is released once.
     unsafe {
         helio_cancel(client, id);
-        if delivery == HELIO_DELIVERY_PULL {
+        if delivery == HELIO_DELIVERY_POLL {
+            while seen.done.load(Ordering::Acquire) == 0 {
+                poll_once(client, 1000);
+            }
+        } else if delivery == HELIO_DELIVERY_PULL {
             loop {
                 let mut event = std::ptr::null();
                 helio_next_event(client, 10_000, &mut event);
@@ -432,8 +397,8 @@ fn thread_cpu() -> Duration {
 }
 
 fn poll(count: usize) {
-    let server = Server::start(50, 0);
-    let client = server.client(false, "");
+    let server = Server::start(50);
+    let client = server.client("");
     let seen = Seen::default();
     let (mut longest, mut longest_cpu, mut calls) = (Duration::ZERO, Duration::ZERO, 0);
     for round in 1..=10 {

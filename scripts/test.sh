@@ -23,6 +23,14 @@ for delivery in poll pull thread; do
   fi
 done
 
+echo "== benchmarks: every part works, and a request and a chunk cost what they did"
+for part in --quick --guard; do
+  if ! benches/run.py $part; then
+    notes+=(--note "FAILED: benches/run.py $part, see above")
+    status=1
+  fi
+done
+
 echo "== C programs, and the real model"
 python3 tests/c/run.py "${notes[@]}" || status=1
 exit $status

@@ -1,25 +1,17 @@
-"""Python packages that tests need: each in a virtual environment of its own below `build`, installed once."""
+"""Python packages that tests need."""
 
-import sys
 import unittest
 
+import python_package
 import real_model
-from harness import REPOSITORY, build
+from harness import build
 
 
 def python_with(package, name):
     """An interpreter that has this package, which is pinned. A test is skipped where it cannot be had."""
-    home = REPOSITORY / "build" / name
-    stamp, interpreter = home / "installed", home / "bin" / "python"
-    wanted = f"{package}\npython {sys.version_info[0]}.{sys.version_info[1]}\n"
-    if stamp.exists() and stamp.read_text() == wanted and interpreter.exists():
-        return str(interpreter)
-    if build.no_real_model:
+    if build.no_real_model and not python_package.is_installed(package, name):
         raise unittest.SkipTest(f"--no-real-model: {package} is not installed")
     try:
-        pip = real_model.new_venv(home)
-        real_model.checked([*pip, "--quiet", package], f"pip could not install {package}; see above")
+        return python_package.interpreter_with(package, name)
     except real_model.NotAvailable as reason:
         raise unittest.SkipTest(f"{package} cannot be had: {reason}")
-    stamp.write_text(wanted)
-    return str(interpreter)
