@@ -28,6 +28,7 @@ files=(
   share/doc/helio/LICENSE-MIT
   share/doc/helio/LICENSE-APACHE
   share/doc/helio/NOTICE.md
+  share/doc/helio/sbom.cdx.json
 )
 
 # As many steps up as the folder is deep.
@@ -52,7 +53,7 @@ case ${1:-} in
     for file in helio-config helio-config-version helio-targets; do
       fill "packaging/$file.cmake.in" "$root/$libdir/cmake/helio/$file.cmake"
     done
-    install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE NOTICE.md "$root/share/doc/helio/"
+    install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE NOTICE.md sbom.cdx.json "$root/share/doc/helio/"
     echo "installed under $root"
     ;;
   uninstall)

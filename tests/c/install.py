@@ -178,5 +178,11 @@ class Installed(CTest):
     def test_the_notice_is_what_the_library_is_made_of(self):
         self.call("python3", REPOSITORY / "scripts" / "notice.py", "--check")
 
+    def test_the_bill_of_materials_is_what_the_library_is_made_of(self):
+        self.call("python3", REPOSITORY / "scripts" / "sbom.py", "--check")
+
+    def test_what_is_inside_keeps_the_rules_of_deny_toml(self):
+        self.call("python3", REPOSITORY / "scripts" / "deny.py")
+
 
 CASES = (Installed,)
