@@ -16,11 +16,22 @@ STRICT = ["-D_POSIX_C_SOURCE=200809L", "-pedantic", "-Wall", "-Wextra", "-Werror
 PATIENCE = 120  # seconds until a program that hangs is ended; no test depends on being faster
 
 
+# Tools that C programs can be run under, and what a compiler is told for them. They say what they find in their exit code, which no test
+# expects, and in a file.
+UNDER = {
+    "asan": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"],
+    "tsan": ["-fsanitize=thread"],
+    "valgrind": [],
+}
+FOUND = "99"
+
+
 class Build:
     """Which library is tested, and where its programs go."""
 
     lib = include = programs = pathlib.Path()
     no_real_model = False
+    under = ""  # a tool that looks on while C programs run: one of UNDER
 
 
 build = Build()
@@ -41,7 +52,7 @@ def compile_program(source, name, compiler=None, standard="c99", more=(), librar
 def compiled(compiler, source, name, more, libraries):
     """The program that this compiler makes of a source, without a warning."""
     output = build.programs / name
-    command = [*compiler, "-O1", "-g", *STRICT, f"-I{build.include}", str(source), *more, "-o", str(output)]
+    command = [*compiler, "-O1", "-g", *UNDER.get(build.under, ()), *STRICT, f"-I{build.include}", str(source), *more, "-o", str(output)]
     command += [f"-L{build.lib}", *libraries, f"-Wl,-rpath,{build.lib}", "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
@@ -97,10 +108,23 @@ def environment(**settings):
     return {**kept, **{name: str(value) for name, value in settings.items()}}
 
 
+def watched(under=()):
+    """What goes before a program, and into its environment, so that the tool sees it."""
+    log = build.programs / "found"
+    options = f"exitcode={FOUND}:log_path={log}"
+    if build.under == "valgrind" and not under:
+        under = ["valgrind", "-q", "--fair-sched=yes", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
+        under += [f"--error-exitcode={FOUND}", f"--log-file={log}.%p"]
+    suppressions = REPOSITORY / "tests" / "sanitize" / "threads.supp"
+    settings = {"asan": {"ASAN_OPTIONS": options}, "tsan": {"TSAN_OPTIONS": f"{options}:suppressions={suppressions}"}}
+    return under, settings.get(build.under, {})
+
+
 def run(program, *arguments, stdin="", under=(), **settings):
-    command = [*under, str(build.programs / program), *arguments]
+    before, of_tool = watched(under)
+    command = [*before, str(build.programs / program), *arguments]
     done = subprocess.run(
-        command, input=stdin.encode(), capture_output=True, timeout=PATIENCE, env=environment(**settings)
+        command, input=stdin.encode(), capture_output=True, timeout=PATIENCE, env=environment(**of_tool, **settings)
     )
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -108,12 +132,13 @@ def run(program, *arguments, stdin="", under=(), **settings):
 @contextlib.contextmanager
 def running(program, *arguments, stdin=subprocess.DEVNULL, **settings):
     """The program with pipes; it is gone when the block ends."""
+    before, of_tool = watched()
     process = subprocess.Popen(
-        [str(build.programs / program), *arguments],
+        [*before, str(build.programs / program), *arguments],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment(**settings),
+        env=environment(**of_tool, **settings),
     )
     # A blocked read below ends with the process, so this bounds every wait of the test.
     watchdog = threading.Timer(PATIENCE, process.kill)
@@ -158,6 +183,8 @@ class CTest(unittest.TestCase):
 
 def memcheck(test, *command, exits=0, **settings):
     """Runs a program under valgrind: no bad access, no block that is lost. Also where it must fail: `exits` 1."""
+    if build.under in ("asan", "tsan"):
+        test.skipTest(f"a program of {build.under} cannot run under valgrind, too")
     if not shutil.which("valgrind"):
         test.skipTest("valgrind is not here (apt-get install valgrind)")
     # It runs one thread at a time. Without the fair turn a thread that draws frames all the time starves the library's.

@@ -43,6 +43,7 @@ import tls_proxy  # noqa: E402
 from fake_server import FakeServer, begin_and_stay, echo, in_turn, stay  # noqa: E402
 from harness import (  # noqa: E402
     PATIENCE,
+    UNDER,
     CTest,
     Progress,
     build,
@@ -375,6 +376,7 @@ def main():
     parser.add_argument("--include", type=pathlib.Path, default=REPOSITORY / "include")
     parser.add_argument("--only", default="", help="tests whose name contains this")
     parser.add_argument("--no-real-model", action="store_true")
+    parser.add_argument("--under", choices=UNDER, default="", help="run the programs in C, and only them, under this tool")
     parser.add_argument("--note", action="append", default=[], help="to be said again at the end")
     options = parser.parse_args()
     build.lib = options.lib.resolve()
@@ -382,6 +384,10 @@ def main():
     build.programs = build.lib.parent / "tests-c"
     build.programs.mkdir(parents=True, exist_ok=True)
     build.no_real_model = options.no_real_model
+    build.under = options.under
+    if build.under:
+        build.programs = build.programs.with_name(f"tests-c-{build.under}")
+        build.programs.mkdir(parents=True, exist_ok=True)
 
     try:
         for source in [*EXAMPLES.glob("*.c"), *HERE.glob("*.c")]:
@@ -392,7 +398,10 @@ def main():
 
     suite = unittest.TestSuite()
     others = (*features.CASES, *practices.CASES, *openai_types.CASES, *cpp.CASES, *install.CASES, *deliveries.CASES, *sdl.CASES, *godot.CASES, *engines.CASES, *desktop.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES, *bindings.CASES)
-    for case in (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel):
+    cases = (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel)
+    if build.under:
+        cases = (Complete, Stream, Chat, *features.CASES, *practices.CASES, *deliveries.CASES, Threads, RealModel)
+    for case in cases:
         for name in unittest.defaultTestLoader.getTestCaseNames(case):
             if options.only in f"{case.__name__}.{name}":
                 suite.addTest(case(name))

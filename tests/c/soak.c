@@ -155,7 +155,7 @@ static helio_client *make_client(const server *s) {
   helio_error *error = NULL;
   snprintf(config, sizeof config,
            "{\"base_url\":\"%s\",\"api_key\":\"soak\",\"timeouts\":{\"connect_ms\":5000,\"first_event_ms\":20000,\"idle_ms\":3000,\"total_ms\":40000},"
-           "\"retry\":{\"max_retries\":2,\"initial_backoff_ms\":20,\"max_backoff_ms\":200}%s%s%s}",
+           "\"retry\":{\"max_retries\":2,\"base_ms\":20,\"max_ms\":200}%s%s%s}",
            s->url, s->ca[0] ? ",\"tls\":{\"ca_file\":\"" : "", s->ca, s->ca[0] ? "\"}" : "");
   helio_client_options_init(&options, sizeof options);
   options.config = config;

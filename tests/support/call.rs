@@ -276,7 +276,10 @@ pub unsafe fn complete(
     }
 }
 
-/// What stands behind `user_data`. It is never freed: that it is not touched after DONE is for it to find out.
+/// What stands behind `user_data`. It is never freed: that it is not touched after DONE is for it to find out. All are kept here, so
+/// that who looks for leaks finds only others.
+static OBSERVERS: Mutex<Vec<&Observer>> = Mutex::new(Vec::new());
+
 struct Observer {
     mode: Mode,
     thread: ThreadId,
@@ -305,14 +308,16 @@ impl Observer {
         let hook = Some(SendHook(hook));
         let state = State { events: Vec::new(), hook, panic: None, running: false, is_done: false };
         let thread = std::thread::current().id();
-        Box::leak(Box::new(Observer {
+        let observer: &'static Observer = Box::leak(Box::new(Observer {
             mode,
             thread,
             state: Mutex::new(state),
             done: Condvar::new(),
             inbox: Mutex::default(),
             sees: Mutex::default(),
-        }))
+        }));
+        lock(&OBSERVERS).push(observer);
+        observer
     }
 
     fn user_data(&self) -> *mut c_void {
