@@ -6,7 +6,7 @@ status=0
 notes=()
 
 echo "== tools: a second compiler, valgrind, SDL2, real servers and proxies"
-if ! lacking=$(scripts/tools.sh gcc g++ clang valgrind cmake pkg-config sdl2-config nginx nginx-stream tinyproxy microsocks openssl luajit mcs javac jna npm godot3-server gtk4 Xvfb xdotool import); then
+if ! lacking=$(scripts/tools.sh gcc g++ clang valgrind cmake pkg-config sdl2-config nginx nginx-stream tinyproxy microsocks openssl luajit mcs javac jna npm godot3-server gtk4 Xvfb xdotool import abidiff); then
   notes+=(--note "SKIPPED: what these would have checked. $lacking")
 fi
 

@@ -16,6 +16,7 @@ package_of() {
     gtk4) echo libgtk-4-dev fonts-dejavu-core ;;
     Xvfb) echo xvfb ;;
     import) echo imagemagick ;;
+    abidiff) echo abigail-tools ;;
     *) echo "$1" ;;
   esac
 }

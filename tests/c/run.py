@@ -23,6 +23,7 @@ REPOSITORY = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(REPOSITORY / "scripts")]
 sys.dont_write_bytecode = True
 
+import abi  # noqa: E402
 import bindings  # noqa: E402
 import cpp  # noqa: E402
 import deliveries  # noqa: E402
@@ -397,7 +398,7 @@ def main():
         return 1
 
     suite = unittest.TestSuite()
-    others = (*features.CASES, *practices.CASES, *openai_types.CASES, *cpp.CASES, *install.CASES, *deliveries.CASES, *sdl.CASES, *godot.CASES, *engines.CASES, *desktop.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES, *bindings.CASES)
+    others = (*features.CASES, *practices.CASES, *openai_types.CASES, *cpp.CASES, *install.CASES, *abi.CASES, *deliveries.CASES, *sdl.CASES, *godot.CASES, *engines.CASES, *desktop.CASES, *lifecycle.CASES, *fronts.CASES, *proxies.CASES, *tls_proxy.CASES, *bindings.CASES)
     cases = (Compile, Complete, Stream, Chat, *others, Threads, Memory, RealModel)
     if build.under:
         cases = (Complete, Stream, Chat, *features.CASES, *practices.CASES, *deliveries.CASES, Threads, RealModel)
