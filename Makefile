@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
-.PHONY: soak testing fuzz desktop desktop-demo sdl-demo godot godot-demo static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
+.PHONY: soak fuzz desktop desktop-demo sdl-demo godot godot-demo static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
 
 lib: ## build the library: build/lib/libhelio.so (the default)
 	@# Alone: with the Rust library beside it, cargo cannot optimise across crates, which costs 300 KB.
@@ -95,10 +95,6 @@ bench: lib ## measure against libcurl, async-openai and others, and write docs/p
 
 soak: lib ## an hour of mixed load with faults: nothing is lost, nothing grows
 	@scripts/soak.py
-
-testing: lib examples ## run every test, sanitizer and fuzz target, an hour of soak, and write docs/testing.md anew (two hours and a half)
-	@for part in test asan asan-c tsan-c valgrind fuzz soak coverage; do scripts/testing.py run $$part || exit 1; done
-	@scripts/testing.py page
 
 fuzz: ## the fuzz targets, ten minutes each
 	@fuzz/run.sh --seconds 600
