@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::ask::{ask_events, ask_stream};
 use crate::support::c::Client;
-use crate::support::chat::{ASK, ASK_STREAM, DONE, chunk, chunk_of, completion_of, delta, event, finish, say, usage};
+use crate::support::chat::{ASK, ASK_STREAM, DONE, chunk, chunk_of, completion_of, delta, event, finish, say};
+use crate::support::dice::{Dice, Seed};
 use crate::support::outcome::Outcome;
 use crate::support::server::Server;
 
@@ -26,28 +27,6 @@ fn message(deltas: &[Value]) -> Value {
 }
 
 // ---- the same object, whatever the cuts ----
-
-/// A small random number generator; the seed is in every failure's message.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) as usize % bound
-    }
-
-    /// Cuts a text into pieces, some of them empty.
-    fn pieces(&mut self, text: &str) -> Vec<String> {
-        let mut pieces = vec![String::new()];
-        for character in text.chars() {
-            while self.below(4) == 0 {
-                pieces.push(String::new());
-            }
-            pieces.last_mut().unwrap().push(character);
-        }
-        pieces
-    }
-}
 
 /// Turns one choice of a whole answer into the deltas that a server might have streamed for it.
 fn deltas_of(choice: &Value, dice: &mut Dice) -> Vec<Value> {
@@ -84,21 +63,59 @@ fn deltas_of(choice: &Value, dice: &mut Dice) -> Vec<Value> {
     choices
 }
 
-/// The whole answer as a stream, its choices shuffled into each other.
-fn stream_of(answer: &Value, dice: &mut Dice) -> Vec<String> {
+/// The whole answer as a stream, its choices shuffled into each other, as one of many writers sends it.
+fn stream_of(answer: &Value, dice: &mut Dice) -> String {
     let choices = answer["choices"].as_array().unwrap();
     let mut queues: Vec<_> = choices.iter().map(|choice| deltas_of(choice, dice).into_iter()).collect();
-    let mut events = Vec::new();
+    let (ending, blank) = (["\n", "\r\n", "\r"][dice.below(3)], ["", " "][dice.below(2)]);
+    let mut stream = String::new();
+    let mut send = |dice: &mut Dice, chunk: Value| {
+        if dice.one_in(8) {
+            stream.push_str(&format!(": still there{ending}{ending}"));
+        }
+        stream.push_str(&format!("data:{blank}{}{ending}{ending}", written(&chunk, dice)));
+    };
     while !queues.is_empty() {
         let at = dice.below(queues.len());
         match queues[at].next() {
-            Some(choice) => events.push(event(chunk_of(json!([choice])))),
+            Some(choice) => send(dice, chunk_of(json!([choice]))),
             None => drop(queues.remove(at)),
         }
     }
-    events.push(usage());
-    events.push(DONE.to_string());
-    events
+    if let Some(usage) = answer.get("usage") {
+        let mut chunk = chunk_of(json!([]));
+        chunk["usage"] = usage.clone();
+        send(dice, chunk);
+    }
+    stream + DONE
+}
+
+/// JSON as another writer has it: with escapes where none are needed, and with blanks.
+fn written(value: &Value, dice: &mut Dice) -> String {
+    let plain = if dice.one_in(3) { spaced(value) } else { value.to_string() };
+    if !dice.one_in(3) {
+        return plain;
+    }
+    let mut out = String::new();
+    for letter in plain.chars() {
+        match letter.is_ascii() {
+            true => out.push(letter),
+            false => letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    out
+}
+
+/// JSON with blanks wherever they may stand.
+fn spaced(value: &Value) -> String {
+    match value {
+        Value::Array(elements) => format!("[ {} ]", elements.iter().map(spaced).collect::<Vec<_>>().join(" , ")),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{} : {}", json!(name), spaced(value));
+            format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(" , "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn rich_answer() -> Value {
@@ -125,24 +142,76 @@ fn rich_answer() -> Value {
     answer
 }
 
-#[test]
-fn a_streamed_answer_equals_the_whole_one_whatever_the_cuts() {
-    let answer = rich_answer();
+/// An answer of one to three choices, each with text, reasoning, a refusal or tool calls.
+fn drawn_answer(dice: &mut Dice) -> Value {
+    let mut answer = completion_of(Value::Null, "stop");
+    answer["choices"] = (0..1 + dice.below(3)).map(|index| drawn_choice(index, dice)).collect();
+    if dice.one_in(2) {
+        answer.as_object_mut().unwrap().remove("usage");
+    }
+    answer
+}
+
+fn drawn_choice(index: usize, dice: &mut Dice) -> Value {
+    let mut message = json!({"role": "assistant", "content": null});
+    let calls = if dice.one_in(3) { 1 + dice.below(3) } else { 0 };
+    for (part, is_there) in
+        [("content", calls == 0 || dice.one_in(2)), ("reasoning_content", dice.one_in(3)), ("refusal", dice.one_in(6))]
+    {
+        let text = if is_there { dice.text(40) } else { String::new() };
+        if !text.is_empty() {
+            message[part] = json!(text);
+        }
+    }
+    let finish_reason = if calls > 0 { "tool_calls" } else { ["stop", "length", "content_filter"][dice.below(3)] };
+    if calls > 0 {
+        let call = |place: usize, dice: &mut Dice| {
+            let arguments = json!({"a": dice.text(12), "n": dice.below(1000)}).to_string();
+            let function = json!({"name": format!("tool_{}", dice.below(9)), "arguments": arguments});
+            json!({"id": format!("id-{place}"), "type": "function", "function": function})
+        };
+        message["tool_calls"] = (0..calls).map(|place| call(place, dice)).collect();
+    }
+    json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish_reason})
+}
+
+/// Answers `times` requests with streams of what `draw` gives, cut at random, and holds each against it.
+fn equals_whatever_the_cuts(times: u64, draw: fn(&mut Dice) -> Value) {
+    let seed = Seed::of_process();
     let server = {
-        let answer = answer.clone();
+        let first = seed.0;
         Server::new(move |request, conn| {
+            let mut dice = Dice(first + request.number as u64);
+            let answer = draw(&mut dice);
             if request.json()["stream"] == true {
-                conn.stream([stream_of(&answer, &mut Dice(request.number as u64)).concat()]);
+                let stream = stream_of(&answer, &mut dice);
+                conn.in_pieces(if dice.one_in(50) { 1 } else { [40, 400, 4000][dice.below(3)] });
+                conn.stream([stream]);
             } else {
                 conn.json(200, answer.to_string());
             }
         })
     };
     let client = Client::of(&server);
-    for seed in 0..150 {
-        assert_eq!(client.ask(ASK_STREAM).ok(), answer, "seed {seed}");
+    for number in 0..times {
+        let answer = draw(&mut Dice(seed.0 + number));
+        let outcome = client.ask(ASK_STREAM);
+        assert_eq!(outcome.ok(), answer, "HELIO_TEST_SEED={}", seed.0 + number);
+        let content = answer["choices"][0]["message"]["content"].as_str();
+        let shown: String = outcome.chunks().iter().filter_map(|chunk| chunk.text.as_deref()).collect();
+        assert_eq!((shown.as_str(), outcome.done().text.as_deref()), (content.unwrap_or_default(), content));
     }
-    assert_eq!(client.ask(ASK).ok(), answer);
+    assert_eq!(client.ask(ASK).ok(), draw(&mut Dice(seed.0 + times)));
+}
+
+#[test]
+fn a_streamed_answer_equals_the_whole_one_whatever_the_cuts() {
+    equals_whatever_the_cuts(150, |_| rich_answer());
+}
+
+#[test]
+fn any_streamed_answer_equals_the_whole_one() {
+    equals_whatever_the_cuts(300, drawn_answer);
 }
 
 // ---- choices ----

@@ -18,6 +18,7 @@ use crate::support::call::{Call, Running, receive_for};
 use crate::support::chat::{DONE, chunk_of, completion_of, event, finish, finish_with, say};
 use crate::support::conn::{Conn, Framing, chunk, head};
 use crate::support::delivery::Mode;
+use crate::support::dice::{Dice, Seed};
 use crate::support::outcome::Outcome;
 use crate::support::server::Server;
 use crate::support::sync::{Gate, Watch, lock};
@@ -25,61 +26,9 @@ use crate::support::sync::{Gate, Watch, lock};
 const REQUESTS: usize = 1000;
 /// Without any fault, when the storm is over.
 const AFTERWARDS: usize = 16;
-const SEED: u64 = 0x68656c696f;
 /// So many requests live at a time.
 const AT_ONCE: usize = 64;
 const BURST: usize = 8;
-
-/// splitmix64: the same seed throws the same numbers.
-struct Dice(u64);
-
-impl Dice {
-    fn of(seed: u64, what: impl IntoIterator<Item = usize>) -> Dice {
-        let mut dice = Dice(seed);
-        for part in what {
-            dice.0 = dice.next() ^ part as u64;
-        }
-        dice
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e3779b97f4a7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d049bb133111eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        (self.next() % count as u64) as usize
-    }
-
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-
-    fn upto_ms(&mut self, count: usize) -> Duration {
-        Duration::from_millis(self.below(count + 1) as u64)
-    }
-}
-
-/// Says which seed it was when the test fails.
-struct Seed(u64);
-
-impl Seed {
-    fn of_process() -> Seed {
-        let named = std::env::var("HELIO_TEST_SEED");
-        Seed(named.map_or(SEED, |seed| seed.parse().expect("a number")))
-    }
-}
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the storm's seed: HELIO_TEST_SEED={}", self.0);
-        }
-    }
-}
 
 // ---- the server ----
 

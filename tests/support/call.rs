@@ -276,10 +276,10 @@ pub unsafe fn complete(
     }
 }
 
-/// What stands behind `user_data`. It is never freed: that it is not touched after DONE is for it to find out. All are kept here, so
-/// that who looks for leaks finds only others.
+/// All that ever were, so that who looks for leaks finds only others.
 static OBSERVERS: Mutex<Vec<&Observer>> = Mutex::new(Vec::new());
 
+/// What stands behind `user_data`. It is never freed: that it is not touched after DONE is for it to find out.
 struct Observer {
     mode: Mode,
     thread: ThreadId,

@@ -12,6 +12,7 @@ pub mod conn;
 pub mod conversation;
 pub mod copied;
 pub mod delivery;
+pub mod dice;
 pub mod outcome;
 pub mod request;
 pub mod secrets;
