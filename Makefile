@@ -38,8 +38,9 @@ dist: lib static ## a tarball that can be unpacked anywhere: build/helio-VERSION
 deb: lib static ## Debian packages for this machine: build/libhelio1_….deb, build/libhelio-dev_….deb
 	@scripts/deb.sh
 
-notice: ## write NOTICE.md anew: what is inside, and its licences
+notice: ## write NOTICE.md and sbom.cdx.json anew: what is inside, and its licences
 	scripts/notice.py
+	scripts/sbom.py
 
 examples: $(EXAMPLES:%=build/bin/%) ## build the C examples into build/bin
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh [--runs N | --seconds N] [TARGET ...]: the fuzz targets over their corpora, with the stable compiler and without cargo-fuzz.
-#   --runs N      N new inputs each, from a fixed seed (default 2000): what the tests do
+#   --runs N      N new inputs each, from a fixed seed (default 2000)
 #   --seconds N   so long each: by hand; what is new and worth keeping goes into build/fuzz/corpus, not into the committed one
 # Prints a line for each: fuzz target=… executions=… edges=… corpus=…. With a C++ compiler; findings are kept in build/fuzz/findings.
 set -euo pipefail

@@ -30,21 +30,17 @@ def permitted(expression, allowed):
             position += 2  # an exception permits more
         return token in allowed
 
-    def both():
+    def joined(word, part, how):
+        """Parts with this word between them."""
         nonlocal position
-        value = term()
-        while position < len(tokens) and tokens[position] == "AND":
+        values = [part()]
+        while position < len(tokens) and tokens[position] == word:
             position += 1
-            value = term() and value
-        return value
+            values.append(part())
+        return how(values)
 
     def either():
-        nonlocal position
-        value = both()
-        while position < len(tokens) and tokens[position] == "OR":
-            position += 1
-            value = both() or value
-        return value
+        return joined("OR", lambda: joined("AND", term, all), any)
 
     return either()
 

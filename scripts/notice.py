@@ -63,15 +63,15 @@ def notice():
     return page
 
 
-def main():
-    path, page = ROOT / "NOTICE.md", notice()
-    if "--check" in sys.argv:
-        if not path.exists() or path.read_text() != page:
-            sys.exit("NOTICE.md is not what the library is made of: run scripts/notice.py")
-        return
-    path.write_text(page)
-    print(f"{len(crates())} crates, {len(page)} bytes")
+def keep(name, text):
+    """Writes a file of this repository; with `--check` only compares."""
+    path = ROOT / name
+    if "--check" not in sys.argv:
+        path.write_text(text)
+        print(f"{name}: {len(crates())} crates, {len(text)} bytes")
+    elif not path.exists() or path.read_text() != text:
+        sys.exit(f"{name} is not what the library is made of: run {sys.argv[0]}")
 
 
 if __name__ == "__main__":
-    main()
+    keep("NOTICE.md", notice())

@@ -24,6 +24,8 @@ UNDER = {
     "valgrind": [],
 }
 FOUND = "99"
+# It runs one thread at a time. Without the fair turn a thread that draws frames all the time starves the library's.
+VALGRIND = ["valgrind", "--fair-sched=yes", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect", f"--error-exitcode={FOUND}"]
 
 
 class Build:
@@ -113,8 +115,7 @@ def watched(under=()):
     log = build.programs / "found"
     options = f"exitcode={FOUND}:log_path={log}"
     if build.under == "valgrind" and not under:
-        under = ["valgrind", "-q", "--fair-sched=yes", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
-        under += [f"--error-exitcode={FOUND}", f"--log-file={log}.%p"]
+        under = [*VALGRIND, "-q", f"--log-file={log}.%p"]
     suppressions = REPOSITORY / "tests" / "sanitize" / "threads.supp"
     settings = {"asan": {"ASAN_OPTIONS": options}, "tsan": {"TSAN_OPTIONS": f"{options}:suppressions={suppressions}"}}
     return under, settings.get(build.under, {})
@@ -187,10 +188,7 @@ def memcheck(test, *command, exits=0, **settings):
         test.skipTest(f"a program of {build.under} cannot run under valgrind, too")
     if not shutil.which("valgrind"):
         test.skipTest("valgrind is not here (apt-get install valgrind)")
-    # It runs one thread at a time. Without the fair turn a thread that draws frames all the time starves the library's.
-    valgrind = ["valgrind", "--fair-sched=yes", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]
-    valgrind += ["--error-exitcode=99"]
-    outcome = run(*command, under=valgrind, **settings)
+    outcome = run(*command, under=VALGRIND, **settings)
     test.assertEqual(outcome.code, exits, outcome)
     test.assertIn("ERROR SUMMARY: 0 errors", outcome.err)
 

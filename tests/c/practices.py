@@ -148,6 +148,7 @@ class RateLimits(CTest):
     def test_who_is_early_waits_and_nobody_fails(self):
         if build.under:
             self.skipTest(f"it measures a wait, and {build.under} makes all slow")
+
         def told(exchange):
             exchange.reply({"content": "Rhine"}, headers={"Helicone-RateLimit-Remaining": "7"})
 

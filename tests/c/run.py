@@ -382,13 +382,10 @@ def main():
     options = parser.parse_args()
     build.lib = options.lib.resolve()
     build.include = options.include.resolve()
-    build.programs = build.lib.parent / "tests-c"
-    build.programs.mkdir(parents=True, exist_ok=True)
     build.no_real_model = options.no_real_model
     build.under = options.under
-    if build.under:
-        build.programs = build.programs.with_name(f"tests-c-{build.under}")
-        build.programs.mkdir(parents=True, exist_ok=True)
+    build.programs = build.lib.parent / (f"tests-c-{build.under}" if build.under else "tests-c")
+    build.programs.mkdir(parents=True, exist_ok=True)
 
     try:
         for source in [*EXAMPLES.glob("*.c"), *HERE.glob("*.c")]:

@@ -143,7 +143,11 @@ static void give_back(unsigned char *slot) {
   pthread_mutex_unlock(&lock);
 }
 
-static void body_of(unsigned char *slot, char *out, size_t size) {
+/* The body and the options of a slot's request. */
+static void prepare(unsigned char *slot, char *out, size_t size, helio_request_options *options) {
+  helio_request_options_init(options, sizeof *options);
+  options->on_event = on_event;
+  options->user_data = slot;
   snprintf(out, size, "{\"model\":\"any\",\"max_tokens\":8,\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"question %lu of many\"}]}",
            drawn(3) ? "true" : "false", (unsigned long)(slot - slots));
 }
@@ -172,11 +176,9 @@ static void submit(int which, helio_client *client, helio_delivery delivery) {
     pause_ms(2);
     return;
   }
-  body_of(slot, body, sizeof body);
-  helio_request_options_init(&options, sizeof options);
+  prepare(slot, body, sizeof body, &options);
   options.delivery = delivery;
-  options.on_event = delivery == HELIO_DELIVERY_PULL ? NULL : on_event;
-  options.user_data = slot;
+  if (delivery == HELIO_DELIVERY_PULL) options.on_event = NULL;
   if (helio_submit(client, body, HELIO_STRLEN, &options, &id, NULL) != HELIO_OK) give_back(slot);
   else if (client == servers[which].client) {
     pthread_mutex_lock(&lock);
@@ -206,10 +208,7 @@ static void *completing(void *number) {
       pause_ms(2);
       continue;
     }
-    body_of(slot, body, sizeof body);
-    helio_request_options_init(&options, sizeof options);
-    options.on_event = on_event;
-    options.user_data = slot;
+    prepare(slot, body, sizeof body, &options);
     helio_complete(servers[which].client, body, HELIO_STRLEN, &options, &answer, NULL);
     helio_buffer_free(answer);
     pthread_mutex_lock(&lock);
