@@ -93,7 +93,11 @@ impl Registry {
                 _ => None,
             })
             .collect();
-        living.into_iter().map(|(id, stop)| (id, stop.pull(reason)).0).collect()
+        // All are stopped before the first is woken: by its end it makes room for one that waits, which must not begin then.
+        let (ids, stopped): (Vec<u64>, Vec<_>) =
+            living.into_iter().map(|(id, stop)| (id, stop.set(reason).then_some(stop))).unzip();
+        stopped.into_iter().flatten().for_each(|stop| stop.wake());
+        ids
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
@@ -123,6 +127,10 @@ fn check(entries: &HashMap<u64, Entry>, id: u64) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::sync::atomic::AtomicBool;
+    use std::task::{Context, Wake};
+
     use super::*;
 
     #[test]
@@ -150,5 +158,30 @@ mod tests {
         assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::InvalidArgument);
         assert_eq!(stop.reason(), None);
         assert!(registry.lock().is_empty());
+    }
+
+    /// Who ends makes room for who waits; that one must not begin because it has not been told yet.
+    #[test]
+    fn all_are_stopped_before_the_first_of_them_notices() {
+        struct Look(Vec<Arc<Stop>>, AtomicBool);
+        impl Wake for Look {
+            fn wake(self: Arc<Self>) {
+                let all_are = self.0.iter().all(|stop| stop.reason() == Some(Reason::Cancelled));
+                self.1.fetch_and(all_are, Ordering::SeqCst);
+            }
+        }
+        let registry = Registry::default();
+        let stops: Vec<Arc<Stop>> = (0..8).map(|_| Arc::default()).collect();
+        for stop in &stops {
+            registry.begin(0, stop).unwrap();
+        }
+        let look = Arc::new(Look(stops.clone(), AtomicBool::new(true)));
+        let waker = look.clone().into();
+        let mut waiting: Vec<_> = stops.iter().map(|stop| Box::pin(stop.pulled())).collect();
+        for one in &mut waiting {
+            assert!(one.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!(registry.stop_all(Reason::Cancelled, false).len(), 8);
+        assert!(look.1.load(Ordering::SeqCst), "one noticed before another was stopped");
     }
 }

@@ -68,18 +68,27 @@ const PASSING: [u8; 2] = [3, 8];
 pub struct Stop {
     reason: AtomicU8, // 0: none; else one more than the place in REASONS
     socket: Mutex<Weak<Socket>>,
-    wake: Notify,
+    woken: Notify,
 }
 
 impl Stop {
     /// Stop the call, unless it is stopped already. Never blocks.
     pub fn pull(&self, reason: Reason) {
+        if self.set(reason) {
+            self.wake();
+        }
+    }
+
+    /// The first half of [`Stop::pull`], for who stops several: from now on the call begins nothing more. `true`: its other half is due.
+    pub fn set(&self, reason: Reason) -> bool {
         let place = REASONS.iter().position(|known| *known == reason).unwrap_or(0) as u8 + 1;
         let wins = |old: u8| (old == 0 || (PASSING.contains(&old) && !PASSING.contains(&place))).then_some(place);
-        if self.reason.fetch_update(Ordering::SeqCst, Ordering::SeqCst, wins).is_err() {
-            return;
-        }
-        self.wake.notify_waiters();
+        self.reason.fetch_update(Ordering::SeqCst, Ordering::SeqCst, wins).is_ok()
+    }
+
+    /// The second half: whoever waits for something is woken, and the connection is shut down.
+    pub fn wake(&self) {
+        self.woken.notify_waiters();
         // Under the lock: once the call has let go of the connection it may be another's.
         let held = self.lock();
         if let Some(socket) = held.upgrade() {
@@ -102,7 +111,7 @@ impl Stop {
     /// Wait, on the runtime, until the call is stopped.
     pub async fn pulled(&self) -> Reason {
         loop {
-            let mut notified = std::pin::pin!(self.wake.notified());
+            let mut notified = std::pin::pin!(self.woken.notified());
             notified.as_mut().enable();
             if let Some(reason) = self.reason() {
                 return reason;
