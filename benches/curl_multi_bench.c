@@ -2,20 +2,17 @@
  * and curl_multi_perform, which look at every transfer each time) or socket (curl_multi_socket_action behind an epoll
  * of our own, which looks at those that have something to say).
  *
- * Bodies are treated as in curl_bench.c: an answer is collected, a stream's bytes are looked at as they come, nobody reads their JSON. With paced
- * streams the time of each chunk is looked for in the bytes. */
+ * With paced streams the time of each chunk is looked for in the bytes. */
+#include "curl_answer.h"
 #include "paced.h"
 
-#include <curl/curl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 struct transfer {
   CURL *curl;
   struct peer *peer;
-  char *answer;
-  size_t len, cap, expected;
-  char tail[14];
+  struct curl_answer answer;
   int opened;
 };
 
@@ -43,23 +40,8 @@ static void paced_bytes(const char *data, size_t n) {
 
 static size_t take(char *data, size_t size, size_t count, void *context) {
   struct transfer *t = context;
-  size_t n = size * count;
-  if (t->peer->args->stream) {
-    if (t->peer->args->paced && t->peer->args->chunks > 0) paced_bytes(data, n);
-    size_t keep = n < sizeof t->tail ? n : sizeof t->tail;
-    memmove(t->tail, t->tail + keep, sizeof t->tail - keep);
-    memcpy(t->tail + sizeof t->tail - keep, data + n - keep, keep);
-  } else {
-    if (t->len + n > t->cap) {
-      char *bigger = realloc(t->answer, (t->len + n) * 2);
-      if (bigger == NULL) return 0;
-      t->answer = bigger;
-      t->cap = (t->len + n) * 2;
-    }
-    memcpy(t->answer + t->len, data, n);
-  }
-  t->len += n;
-  return n;
+  if (t->peer->args->paced && t->answer.stream) paced_bytes(data, size * count);
+  return curl_answer_take(&t->answer, data, size * count);
 }
 
 static size_t take_head(char *data, size_t size, size_t count, void *context) {
@@ -93,24 +75,17 @@ static int timer_changed(CURLM *multi, long timeout_ms, void *context) {
   return 0;
 }
 
-static void start(struct peer *p, struct transfer *t, const char *url, const char *body, size_t body_len) {
+static void start(struct peer *p, struct transfer *t, const char *body, size_t body_len) {
   t->peer = p;
-  t->len = 0;
+  t->answer.stream = p->args->stream && !(p->args->paced && p->args->chunks == 0);
+  t->answer.len = 0;
   if (t->curl == NULL) {
-    t->curl = curl_easy_init();
-    if (t->curl == NULL) exit(1);
-    curl_easy_setopt(t->curl, CURLOPT_URL, url);
-    curl_easy_setopt(t->curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(t->curl, CURLOPT_USERAGENT, "curl_bench");
-    curl_easy_setopt(t->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, p->headers);
+    t->curl = curl_request(p->args, p->headers);
     curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(t->curl, CURLOPT_HEADERFUNCTION, take_head);
     curl_easy_setopt(t->curl, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(t->curl, CURLOPT_PRIVATE, t);
-    if (p->args->ca != NULL) curl_easy_setopt(t->curl, CURLOPT_CAINFO, p->args->ca);
   }
   curl_easy_setopt(t->curl, CURLOPT_POSTFIELDS, body);
   curl_easy_setopt(t->curl, CURLOPT_POSTFIELDSIZE, (long)body_len);
@@ -142,17 +117,10 @@ static void turn(struct peer *p, int timeout_ms) {
   int left;
   while ((message = curl_multi_info_read(p->multi, &left)) != NULL) {
     struct transfer *t;
-    long status = 0;
-    CURLcode code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-    curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, &status);
+    CURLcode code = message->data.result;
     curl_multi_remove_handle(p->multi, message->easy_handle);
-    if (t->expected == 0) t->expected = t->len;
-    if (code != CURLE_OK || status != 200 || t->len == 0 || t->len != t->expected ||
-        (p->args->stream && !(p->args->paced && p->args->chunks == 0) && memcmp(t->tail, "data: [DONE]\n\n", sizeof t->tail) != 0)) {
-      fprintf(stderr, "curl: %s, HTTP %ld, %zu bytes\n", curl_easy_strerror(code), status, t->len);
-      exit(1);
-    }
+    if (!curl_answer_is_right(&t->answer, t->curl, code)) exit(1);
     p->ended++;
     atomic_fetch_add(&paced.done, 1);
   }
@@ -160,24 +128,20 @@ static void turn(struct peer *p, int timeout_ms) {
 
 static int once(void *context) {
   struct peer *p = context;
-  char url[128];
-  bench_url(p->args, BENCH_PATH, url, sizeof url);
   long before = p->ended;
-  start(p, p->transfers, url, p->args->body, p->args->body_len);
+  start(p, p->transfers, p->args->body, p->args->body_len);
   while (p->ended == before) turn(p, 1000);
   return 0;
 }
 
 static int run_paced(struct peer *p, const char *name) {
   const struct bench_args *a = p->args;
-  char url[128];
-  bench_url(a, BENCH_PATH, url, sizeof url);
   paced_start(name, a);
-  start(p, &p->transfers[a->count], url, paced_body(), strlen(paced_body()));
+  start(p, &p->transfers[a->count], paced_body(), strlen(paced_body()));
   while (paced.done == 0) turn(p, 100);
   paced_begin();
   for (long i = 0; i < a->count; i++) {
-    start(p, &p->transfers[i], url, paced_body(), strlen(paced_body()));
+    start(p, &p->transfers[i], paced_body(), strlen(paced_body()));
     turn(p, 0);
   }
   while (!paced_over()) turn(p, 100);
@@ -202,15 +166,12 @@ int main(int argc, char **argv) {
     curl_multi_setopt(p.multi, CURLMOPT_TIMERFUNCTION, timer_changed);
     curl_multi_setopt(p.multi, CURLMOPT_TIMERDATA, &p);
   }
-  p.headers = curl_slist_append(p.headers, "Authorization: Bearer " BENCH_KEY);
-  p.headers = curl_slist_append(p.headers, "Content-Type: application/json");
-  p.headers = curl_slist_append(p.headers, args.stream ? "Accept: text/event-stream" : "Accept: application/json");
-  p.headers = curl_slist_append(p.headers, "Expect:");
+  p.headers = curl_request_headers(args.stream);
   const char *name = p.by_socket ? "curl_socket" : "curl_multi";
   int code = args.paced ? run_paced(&p, name) : bench_run(name, &args, once, &p);
   for (long i = 0; i <= (args.paced ? args.count : 0); i++) {
     curl_easy_cleanup(p.transfers[i].curl);
-    free(p.transfers[i].answer);
+    free(p.transfers[i].answer.data);
   }
   curl_multi_cleanup(p.multi);
   curl_slist_free_all(p.headers);

@@ -73,7 +73,7 @@ class Results:
 
 
 def number(value, digits=1, scale=1):
-    return "–" if value is None else f"{value / scale:,.{digits}f}"
+    return "–" if value is None else f"{value / scale:,.{digits}f}".replace("-0.00", "0.00")
 
 
 def spread(found, scale, digits):
@@ -183,7 +183,7 @@ def targets(results):
         return max(results.values("counts", "heap_calls", client=client, mode=mode)[0] for mode in ("stream", "plain"))
 
     chunk, to_async = least("stream"), results.ratio("answers", "cpu_ns_per_op", "helio_complete", "async_openai", mode="stream")
-    most = max(count for count in (row["streams"] for row in results.all("paced")))
+    most = int(max(row["streams"] for row in results.all("paced")))
     memory = [results.median("paced", "kib_per_stream", client="helio_poll", tls=tls, streams=most) for tls in (0, 1)]
     dlopen = results.ratio("cold", "wall_us", "helio", "curl", mode="cold")
     rows = [
@@ -197,7 +197,7 @@ def targets(results):
         ("dlopen to the first answer, to libcurl", "≤ 1.5 ×", dlopen, 1.5, "{:.2f} ×"),
         ("the shared object, stripped", "< 3 MB", results.facts["size_bytes"] / 1e6, 3, "{:.2f} MB"),
     ]
-    return [(what, wanted, form.format(value), "yes" if value <= limit else "**no**") for what, wanted, value, limit, form in rows if value is not None]
+    return [(what, wanted, form.format(max(value, 0)), "yes" if value <= limit else "**no**") for what, wanted, value, limit, form in rows if value is not None]
 
 
 def answers_table(results, mode):
@@ -225,7 +225,7 @@ def latency_table(results):
             p50, p99 = (results.median("paced", figure, client=client, tls=0, streams=count) for figure in ("p50_us", "p99_us"))
             row.append("–" if p50 is None else f"{number(p50, 0)} / {number(p99, 0)}")
         rows.append(row)
-    return table(["p50 / p99 µs", *(f"{int(count):,} streams" for count in counts)], rows)
+    return table(["p50 / p99 µs", *("1 stream" if count == 1 else f"{int(count):,} streams" for count in counts)], rows)
 
 
 def scale_table(results, tls):

@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import datetime
 import fcntl
+import functools
 import json
 import os
 import pathlib
@@ -45,9 +46,7 @@ def say(text):
 
 
 def output(*command, env=None, timeout=600, **settings):
-    environment = {**os.environ, **(env or {})}
-    environment.pop("LD_PRELOAD", None)
-    environment |= {name: value for name, value in (env or {}).items() if name == "LD_PRELOAD"}
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"} | (env or {})
     command = [str(word) for word in command]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=timeout, stdin=subprocess.DEVNULL, **settings)
     if done.returncode != 0:
@@ -86,6 +85,7 @@ class Client:
         return output(*self.command, "--version", env=self.env).stdout.strip()
 
 
+@functools.cache
 def compile_c(name, *sources, libraries=(), flags=()):
     BIN.mkdir(parents=True, exist_ok=True)
     command = [os.environ.get("CC", "cc"), "-std=c11", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE", f"-I{ROOT / 'include'}", *flags]
@@ -124,15 +124,15 @@ def library_folder(lib):
 
 def helio_clients(lib):
     folder = library_folder(lib)
-    program = compile_c("helio_bench", "helio_bench.c", libraries=[f"-L{folder}", "-lhelio", f"-Wl,-rpath,{folder}", "-pthread"])
+    program = compile_c("helio_bench", "helio_bench.c", libraries=(f"-L{folder}", "-lhelio", f"-Wl,-rpath,{folder}", "-pthread"))
     return [Client(f"helio_{delivery}", [program], {"HELIO_DELIVERY": delivery}) for delivery in DELIVERIES]
 
 
 def native_clients(lib):
     clients = [Client("floor", [compile_c("floor_bench", "floor_bench.c")])]
     need_curl()
-    clients.append(Client("curl_easy", [compile_c("curl_bench", "curl_bench.c", libraries=["-lcurl"])]))
-    multi = compile_c("curl_multi_bench", "curl_multi_bench.c", libraries=["-lcurl", "-pthread"])
+    clients.append(Client("curl_easy", [compile_c("curl_bench", "curl_bench.c", libraries=("-lcurl",))]))
+    multi = compile_c("curl_multi_bench", "curl_multi_bench.c", libraries=("-lcurl", "-pthread"))
     clients += [Client(f"curl_{name}", [multi], {"CURL_INTERFACE": name}) for name in ("poll", "socket")]
     return clients + helio_clients(lib)
 
@@ -165,6 +165,7 @@ def openai_npm():
     return Client("openai_npm", ["node", folder / "bench.mjs"], requests=100, streams=4, chunks=2000, native=False)
 
 
+@functools.cache
 def streams_program(quick):
     """benches/streams.rs: the server of paced streams, and what it measures itself."""
     say("building the server of paced streams")
@@ -244,7 +245,7 @@ def instructions_of(client, port, mode, quick=False):
 
 
 def heap_calls_of(client, port, mode, quick=False):
-    counter = compile_c("count_malloc.so", "count_malloc.c", libraries=["-ldl"], flags=["-shared", "-fPIC"])
+    counter = compile_c("count_malloc.so", "count_malloc.c", libraries=("-ldl",), flags=("-shared", "-fPIC"))
     # POLL and PULL have to fill their queue once before they use its events again.
     sizes = (20, 60) if quick else (200, 1200) if mode == "requests" else (20000, 60000)
     return per_operation(client, port, mode, r"calls=(\d+)", sizes, {"LD_PRELOAD": str(counter)})
@@ -306,7 +307,7 @@ def together(run):
 
 def cold(run):
     """From dlopen to the first answer, and from the start of a process to its end with one answer."""
-    program = compile_c("cold_bench", "cold_bench.c", libraries=["-ldl"])
+    program = compile_c("cold_bench", "cold_bench.c", libraries=("-ldl",))
     libraries = {"helio": WORK / "lib" / "libhelio.so", "curl": "libcurl.so.4"}
     with fast_server() as port:
         for number in range(run.rounds(21)):

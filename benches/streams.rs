@@ -4,7 +4,6 @@
 //! | what | measures |
 //! | --- | --- |
 //! | `cancel [COUNT]` | from `helio_cancel` to DONE, in each phase and delivery |
-//! | `json [COUNT]` | COUNT answers of one second each, submitted at once with the defaults: when the last one is there |
 //! | `poll [COUNT]` | the longest `helio_poll(0)` of a 60 Hz loop with COUNT streams |
 //! | `serve RATE WAIT_FOR CHUNKS` | nothing: it is the server of the clients of `paced.h` |
 //!
@@ -37,12 +36,10 @@ fn main() {
     let count = |at, default| argument(at).map_or(default, |text: &str| text.parse().expect("a number"));
     match argument(0) {
         Some("serve") => serve(count(1, 1) as u64, count(2, 0) as u64, count(3, 15)),
-        Some("json") => json(count(1, 256)),
         Some("cancel") => cancel(count(1, 101)),
         Some("poll") => poll(count(1, 100)),
-        Some(other) => panic!("what is {other:?}? cancel, json, poll or serve"),
+        Some(other) => panic!("what is {other:?}? cancel, poll or serve"),
         None => {
-            json(256);
             cancel(101);
             poll(100);
         }
@@ -237,9 +234,7 @@ fn client(config: &str) -> *mut helio_client {
 
 #[derive(Default)]
 struct Seen {
-    responses: AtomicUsize,
     chunks: AtomicUsize,
-    text: AtomicUsize,
     done: AtomicUsize,
     ok: AtomicUsize,
 }
@@ -248,11 +243,8 @@ unsafe extern "C" fn on_event(event: *const helio_event, user_data: *mut c_void)
     // SAFETY: a valid event, and what was given at the submission.
     let (event, seen) = unsafe { (&*event, &*user_data.cast::<Seen>()) };
     let count = match event.kind {
-        HELIO_EVENT_RESPONSE => &seen.responses,
-        HELIO_EVENT_CHUNK => {
-            seen.text.fetch_add(event.text_len, Ordering::Relaxed);
-            &seen.chunks
-        }
+        HELIO_EVENT_RESPONSE => return 0,
+        HELIO_EVENT_CHUNK => &seen.chunks,
         _ => {
             seen.ok.fetch_add(usize::from(event.status == HELIO_OK), Ordering::Relaxed);
             &seen.done
@@ -293,26 +285,6 @@ fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     while !done() {
         assert!(Instant::now() < end, "{what}: not within {limit:?}");
     }
-}
-
-fn json(count: usize) {
-    pin(1);
-    let server = Server::start(1);
-    let client = server.client("");
-    let seen = Seen::default();
-    let began = Instant::now();
-    for _ in 0..count {
-        submit(client, HELIO_DELIVERY_POLL, "json", &seen);
-    }
-    until("the answers", Duration::from_secs(60), || {
-        (poll_once(client, 100), seen.done.load(Ordering::Acquire) == count).1
-    });
-    assert_eq!(seen.ok.load(Ordering::Acquire), count);
-    println!(
-        "{count} JSON answers of one second each, submitted at once: all there after {:.2} s",
-        began.elapsed().as_secs_f64()
-    );
-    destroy(client);
 }
 
 /// Median and 99th percentile in microseconds, from the call of `helio_cancel` until DONE is in the host's hands.
