@@ -216,6 +216,20 @@ def answers_table(results, mode):
     return table(["", f"CPU {unit}", "× libcurl easy", *walls, "heap calls", "instructions"], rows)
 
 
+def shares_table(results):
+    modes = ("requests", "stream", "plain")
+    shares = {mode: (results.values("counts", "shares", client="helio_complete", mode=mode) or [{}])[0] for mode in modes}
+    names = sorted(shares["stream"], key=lambda name: -shares["stream"][name])
+    rows = []
+    for name in names:
+        row = [name]
+        for mode in modes:
+            total = sum(shares[mode].values()) or 1
+            row.append(f"{number(shares[mode].get(name, 0), 0)} ({shares[mode].get(name, 0) / total:.0%})")
+        rows.append(row)
+    return table(["instructions of helio_complete in", "a request", "a chunk", "a plain chunk"], rows)
+
+
 def latency_table(results):
     counts = [count for count in (1, 100, 1000) if results.all("paced", streams=count)] or sorted({row["streams"] for row in results.all("paced")})
     rows = []
@@ -325,6 +339,12 @@ Where only the text changes from chunk to chunk, as most other servers send it:
 {answers_table(results, "plain")}
 
 {notes.get("chunk", "")}
+
+## Whose instructions they are
+
+{shares_table(results)}
+
+{notes.get("shares", "")}
 
 ## How soon a chunk is there
 

@@ -29,7 +29,7 @@ BIN = WORK / "bin"
 PEERS = BENCHES / "peers"
 GUARD = BENCHES / "instructions.json"
 GUARD_TOLERANCE = 0.03
-GUARD_ALLOCATIONS = 0.1  # a chunk: POLL and PULL need a few while their queue still grows, and how far it does differs from run to run
+GUARD_ALLOCATIONS = 0.1  # a chunk: what lies between two reads that find nothing is given back, and how often one does differs from run to run
 sys.path.insert(0, str(ROOT / "scripts"))
 import python_package  # noqa: E402
 import real_model  # noqa: E402
@@ -224,31 +224,69 @@ def answers(run):
                         run.add("answers", number, client.run(port, mode, *numbers)[0])
 
 
-def per_operation(client, port, mode, figure, sizes, env=None, before=()):
-    """What one more request or chunk adds to a total: the difference between two sizes, which leaves out start and end."""
-    totals = []
-    for size in sizes:
-        numbers = (size, 20) if mode == "requests" else (1, 0, size)
-        _, stderr = client.run(port, mode, *numbers, env={**(env or {}), "BENCH_BARE": "1"}, before=before)
-        totals.append(int(re.findall(figure, stderr)[-1]))
-    return (totals[1] - totals[0]) / (sizes[1] - sizes[0])
+def total_of(client, port, mode, figure, numbers, env=None, before=()):
+    """A figure of a whole run, start and end included."""
+    _, stderr = client.run(port, mode, *numbers, env={**(env or {}), "BENCH_BARE": "1"}, before=before)
+    return int(re.findall(figure, stderr)[-1])
 
 
 # Under valgrind "rep movsb" counts once per byte; glibc then does without it, for every client.
 WITHOUT_REP = {"GLIBC_TUNABLES": "glibc.cpu.x86_rep_stosb_threshold=1000000000:glibc.cpu.x86_rep_movsb_threshold=1000000000"}
 
 
+def sizes_of(mode, quick):
+    return (20, 60) if quick else (100, 500) if mode == "requests" else (2000, 8000)
+
+
+def numbers_of(mode, size):
+    return (size, 20) if mode == "requests" else (1, 0, size)
+
+
 def instructions_of(client, port, mode, quick=False):
-    sizes = (20, 60) if quick else (100, 500) if mode == "requests" else (2000, 8000)
+    """What one more request or chunk adds: the difference between two sizes."""
+    sizes = sizes_of(mode, quick)
     before = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    return per_operation(client, port, mode, r"Collected\s*:\s*(\d+)", sizes, WITHOUT_REP, before)
+    totals = [total_of(client, port, mode, r"Collected\s*:\s*(\d+)", numbers_of(mode, size), WITHOUT_REP, before) for size in sizes]
+    return (totals[1] - totals[0]) / (sizes[1] - sizes[0])
 
 
 def heap_calls_of(client, port, mode, quick=False):
+    """The same of heap calls; a chunk of a later stream, for the first ones fill POLL's and PULL's queue, whose events are used again from then on."""
     counter = compile_c("count_malloc.so", "count_malloc.c", libraries=("-ldl",), flags=("-shared", "-fPIC"))
-    # POLL and PULL have to fill their queue once before they use its events again.
-    sizes = (20, 60) if quick else (200, 1200) if mode == "requests" else (20000, 60000)
-    return per_operation(client, port, mode, r"calls=(\d+)", sizes, {"LD_PRELOAD": str(counter)})
+
+    def total(*numbers):
+        return total_of(client, port, mode, r"calls=(\d+)", numbers, {"LD_PRELOAD": str(counter)})
+
+    if mode == "requests":
+        few, many = (20, 60) if quick else (200, 1200)
+        return (total(many, 20) - total(few, 20)) / (many - few)
+    few, many = (20, 60) if quick else (2000, 20000)
+    first, last = (1, 2) if quick else (20, 40)
+    later = {size: total(last, 0, size) - total(first, 0, size) for size in (few, many)}
+    return (later[many] - later[few]) / (last - first) / (many - few)
+
+
+GROUPS = {"ureq_proto": "ureq", "http": "ureq", "httparse": "ureq", "bytes": "ureq", "core": "std", "alloc": "std", "hashbrown": "std"}
+WORTH_SHOWING = ("helio", "ureq", "memchr", "std", "serde_json", "tokio", "the C library")
+
+
+def shares_of(client, port, mode, quick=False):
+    """Whose code the instructions of one more request or chunk are."""
+    sizes, found = sizes_of(mode, quick), []
+    for size in sizes:
+        out = WORK / "callgrind.out"
+        output("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *client.command, port, mode, *numbers_of(mode, size), env={**client.env, **WITHOUT_REP, "BENCH_BARE": "1"})
+        whose = {}
+        for line in output("callgrind_annotate", "--threshold=100", out).stdout.splitlines():
+            function = re.match(r"\s*([\d,]+) \(\s*[\d.]+%\)\s+[^ :]*:(.*?)(?: \[(.*)\])?$", line)
+            if function:
+                crate = CRATE.match(function.group(2)) if "libhelio" in (function.group(3) or "") else None
+                name = crate.group(1) if crate else "helio" if function.group(2).startswith("helio_") else "the C library"
+                name = GROUPS.get(name, name)
+                name = name if name in WORTH_SHOWING else "others"
+                whose[name] = whose.get(name, 0) + int(function.group(1).replace(",", ""))
+        found.append(whose)
+    return {name: (found[1][name] - found[0].get(name, 0)) / (sizes[1] - sizes[0]) for name in found[1]}
 
 
 def counts(run):
@@ -262,6 +300,8 @@ def counts(run):
                 row = {"client": client.name, "mode": mode, "heap_calls": heap_calls_of(client, port, mode, run.quick)}
                 if not run.quick or client.name in ("curl_easy", "helio_complete"):
                     row["instructions"] = instructions_of(client, port, mode, run.quick)
+                if client.name == "helio_complete":
+                    row["shares"] = shares_of(client, port, mode, run.quick)
                 run.add("counts", 0, row)
 
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::attempt::LONGEST_SECRET;
-use super::reading::{Ended, Kept, Pause, ReadBuffer, Reading, Stopped, Tail};
+use super::reading::{Arrival, Ended, Kept, Pause, ReadBuffer, Reading, Stopped, Tail};
 use super::report::write_headers;
 use super::{Call, Failed, Outcome, Phase, retry};
 use crate::chat::body::{Body, BodyLimits, Fault, Final, Promise, Step, Verdict};
@@ -77,7 +77,8 @@ impl Call<'_> {
         if let Some(since) = reading.full_since.take() {
             self.host_was_slow(self.now() - since);
         }
-        let mut pause = self.take(reading, &left, self.now());
+        let mut arrival = Arrival { answered: reading.slot.answered(), at: self.now() };
+        let mut pause = self.take(reading, &left, arrival.at);
         for _ in 0..READS_A_TURN {
             if let Some(pause) = pause {
                 return pause;
@@ -85,12 +86,12 @@ impl Call<'_> {
             if reading.last.is_some() {
                 return self.take_rest(reading);
             }
-            pause = self.read_once(reading, buffer);
+            pause = self.read_once(reading, buffer, &mut arrival);
         }
         pause.unwrap_or(Pause::Turn)
     }
 
-    fn read_once(&mut self, reading: &mut Reading, buffer: &mut ReadBuffer) -> Option<Pause> {
+    fn read_once(&mut self, reading: &mut Reading, buffer: &mut ReadBuffer, last: &mut Arrival) -> Option<Pause> {
         let room = buffer.room();
         let result = reading.reader.read(room);
         if self.job.stop.reason().is_some() {
@@ -114,7 +115,11 @@ impl Call<'_> {
                 memchr::memchr(0, room).unwrap_or(room.len())
             }
         };
-        let arrived = self.now();
+        let answered = reading.slot.answered();
+        if answered != last.answered {
+            *last = Arrival { answered, at: self.now() };
+        }
+        let arrived = last.at;
         let pause = self.take(reading, buffer.filled(count), arrived);
         match reading.last {
             None => buffer.clear(count),

@@ -81,7 +81,11 @@ impl Deadlines {
         };
         let mut state = self.lock();
         state.phase = due;
-        self.schedule(&mut state);
+        // The way of nearly every event: the keeper looks before that anyway.
+        let looks = state.ticket.zip(due).is_some_and(|(ticket, (due, _))| ticket.0 <= due);
+        if !looks {
+            self.schedule(&mut state);
+        }
     }
 
     /// The phase goes on, but no longer than until then: what has come of a refusal is enough.

@@ -79,6 +79,12 @@ impl Reading {
     }
 }
 
+/// When bytes came from the connection the last time, in this turn. Many reads use what came at once.
+pub(super) struct Arrival {
+    pub(super) answered: u64, // bytes that had come by then
+    pub(super) at: Instant,
+}
+
 /// Why reading pauses.
 pub enum Pause {
     /// Nothing more has come.

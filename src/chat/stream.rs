@@ -153,37 +153,17 @@ impl Stream {
     /// One event, its data in `self.data`; what the host should hear of it.
     fn take_event(&mut self, kind: Kind, wants_words: bool) -> Result<Option<Step>, Fault> {
         let mut text = lossy(std::mem::take(&mut self.data));
-        // A server that forgot the blank line before [DONE].
-        if let Some(before) = text.trim_end().strip_suffix("\n[DONE]") {
-            text.truncate(before.len());
-            self.terminated = true;
-        }
-        let meant = text.trim();
-        if meant == "[DONE]" {
-            self.terminated = true;
-        }
-        if meant.is_empty() || meant == "\"\"" || meant.starts_with(':') || meant == "[DONE]" {
-            self.data = text.into_bytes();
-            return Ok(self.terminated.then_some(Step::Terminated));
-        }
-        if kind == Kind::Error {
-            return Err(Fault::Refused(meant.to_owned()));
-        }
-        let alike = match &mut self.pattern {
-            Some(pattern) if kind == Kind::Message && meant.len() == text.len() => {
-                pattern.follow(self.chunk.as_str(), meant).map(|said| ((pattern.choice, pattern.voice), said))
+        if kind != Kind::Message || !self.follow(&text, wants_words) {
+            let Some(meant) = self.strip_done(&mut text) else {
+                self.data = text.into_bytes();
+                return Ok(self.terminated.then_some(Step::Terminated));
+            };
+            if kind == Kind::Error {
+                return Err(Fault::Refused(meant.to_owned()));
             }
-            _ => None,
-        };
-        match alike {
-            Some((voice, (inner, padding))) => {
-                self.assembly.add_said(voice, inner, padding, wants_words.then_some(&mut self.words));
-            }
-            None => {
-                self.take_chunk(kind, meant, wants_words)?;
-                if meant.len() != text.len() {
-                    self.pattern = None;
-                }
+            self.take_chunk(kind, meant, wants_words)?;
+            if meant.len() != text.len() {
+                self.pattern = None;
             }
         }
         self.chunks += 1;
@@ -191,6 +171,28 @@ impl Stream {
         let before = std::mem::replace(&mut self.chunk, ZString::from(text));
         self.data = before.into_string().into_bytes();
         Ok(Some(Step::Chunk))
+    }
+
+    /// Add a chunk that differs from the one before only in its word. `false`: it is none of those.
+    fn follow(&mut self, text: &str, wants_words: bool) -> bool {
+        let Some(pattern) = &mut self.pattern else { return false };
+        let Some((inner, padding)) = pattern.follow(self.chunk.as_str(), text) else { return false };
+        let voice = (pattern.choice, pattern.voice);
+        self.assembly.add_said(voice, inner, padding, wants_words.then_some(&mut self.words));
+        true
+    }
+
+    /// What an event means beside `[DONE]`, if it means anything.
+    fn strip_done<'a>(&mut self, text: &'a mut String) -> Option<&'a str> {
+        // A server that forgot the blank line before [DONE].
+        if let Some(before) = text.trim_end().strip_suffix("\n[DONE]") {
+            text.truncate(before.len());
+            self.terminated = true;
+        }
+        let meant = text.trim();
+        self.terminated |= meant == "[DONE]";
+        let is_empty = meant.is_empty() || meant == "\"\"" || meant.starts_with(':') || meant == "[DONE]";
+        (!is_empty).then_some(meant)
     }
 
     fn take_chunk(&mut self, kind: Kind, text: &str, wants_words: bool) -> Result<(), Fault> {

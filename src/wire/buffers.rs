@@ -15,6 +15,7 @@ pub(super) struct Elastic {
     start: usize, // input[start..end] was received and is not consumed
     end: usize,
     progress: bool,
+    in_body: bool,
     output: Vec<u8>,
     gathered: usize, // output[..gathered] waits to be sent
 }
@@ -53,6 +54,16 @@ impl Elastic {
         self.gathered = 0;
     }
 
+    /// All that has come and was not consumed.
+    pub fn unread(&self) -> &[u8] {
+        &self.input[self.start..self.end]
+    }
+
+    /// Whether ureq reads a body now.
+    pub fn reads_body(&mut self, in_body: bool) {
+        self.in_body = in_body;
+    }
+
     /// Bytes came before ureq asked for them: it may use them when it does.
     pub fn came_early(&mut self) {
         self.progress = true;
@@ -69,8 +80,16 @@ impl Buffers for Elastic {
         &mut self.output[self.gathered..]
     }
 
+    /// ureq-proto 0.7 looks for a `;` in the hundred bytes from where the line with a chunk's size begins, however
+    /// soon that line ends: a third of all instructions of a stream. So a body is shown to it line by line, by lines
+    /// that end in CR LF: those of the framing do, and hardly one within an answer.
     fn input(&self) -> &[u8] {
-        &self.input[self.start..self.end]
+        let unread = self.unread();
+        if !self.in_body {
+            return unread;
+        }
+        let end_of_line = memchr::memchr_iter(b'\r', unread).find(|at| unread.get(at + 1) == Some(&b'\n'));
+        end_of_line.map_or(unread, |at| &unread[..at + 2])
     }
 
     fn input_append_buf(&mut self) -> &mut [u8] {
@@ -134,6 +153,22 @@ mod tests {
         buffers.input_consume(1);
         buffers.relax();
         assert_eq!(buffers.input.capacity(), 0);
+    }
+
+    #[test]
+    fn a_body_is_shown_by_lines_that_end_in_cr_lf() {
+        let mut buffers = Elastic::default();
+        let text = b"4\r\na\rb\n\r\n0\r\n\r\nrest\r";
+        buffers.input_append_buf()[..text.len()].copy_from_slice(text);
+        buffers.input_appended(text.len());
+        assert_eq!(buffers.input(), text); // of a head all is shown
+        buffers.reads_body(true);
+        let mut shown = Vec::new();
+        while !buffers.input().is_empty() {
+            shown.push(buffers.input().to_vec());
+            buffers.input_consume(shown[shown.len() - 1].len());
+        }
+        assert_eq!(shown, [&b"4\r\n"[..], b"a\rb\n\r\n", b"0\r\n", b"\r\n", b"rest\r"]);
     }
 
     #[test]

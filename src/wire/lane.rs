@@ -163,7 +163,7 @@ impl Lane {
                     self.appended(count);
                     self.skip_interim()?;
                     self.buffers.came_early();
-                    interim::is_answer(self.buffers.input()).then_some(io::ErrorKind::BrokenPipe)
+                    interim::is_answer(self.buffers.unread()).then_some(io::ErrorKind::BrokenPipe)
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => Some(error.kind()),
@@ -176,7 +176,7 @@ impl Lane {
         self.buffers.input_appended(count);
         if let Some(slot) = &self.slot {
             slot.count_answer(count);
-            if slot.waits_for_head() && names_a_coding(self.buffers.input()) {
+            if slot.waits_for_head() && names_a_coding(self.buffers.unread()) {
                 slot.body_is_packed();
             }
         }
@@ -201,7 +201,7 @@ impl Lane {
     /// The same; `may_go_on` becomes true if one of them says so.
     fn look_for_interim(&mut self, may_go_on: &mut bool) -> io::Result<bool> {
         loop {
-            match interim::look(self.buffers.input()) {
+            match interim::look(self.buffers.unread()) {
                 Head::Interim(length, says_go_on) => {
                     self.buffers.input_consume(length);
                     self.interim += length as u64;
@@ -212,7 +212,7 @@ impl Lane {
                     }
                 }
                 Head::Unfinished => return Ok(false),
-                Head::Other => return Ok(!self.buffers.input().is_empty()),
+                Head::Other => return Ok(!self.buffers.unread().is_empty()),
                 Head::Strange(code) => {
                     if let Some(slot) = &self.slot {
                         slot.fail(interim::strange(slot.peer(), code));
@@ -248,7 +248,7 @@ impl Lane {
             if may_go_on {
                 return go_on();
             }
-            let input = self.buffers.input();
+            let input = self.buffers.unread();
             if is_answer && (interim::end_of_head(input).is_some() || input.len() > interim::MOST) {
                 self.buffers.came_early();
                 return Ok(true);
@@ -292,6 +292,8 @@ impl Lane {
 
 impl Transport for Lane {
     fn buffers(&mut self) -> &mut dyn Buffers {
+        let in_body = self.slot.as_ref().is_some_and(|slot| !slot.waits_for_head());
+        self.buffers.reads_body(in_body);
         &mut self.buffers
     }
 
@@ -311,7 +313,7 @@ impl Transport for Lane {
         let waits_for_head = self.slot.as_ref().is_some_and(|slot| slot.waits_for_head());
         if !self.buffers.gathered().is_empty() {
             self.flush()?;
-            if !self.buffers.input().is_empty() && self.skip_interim()? {
+            if !self.buffers.unread().is_empty() && self.skip_interim()? {
                 return Ok(true); // the answer came early
             }
         }
@@ -319,7 +321,7 @@ impl Transport for Lane {
         if timeout.reason == ureq::Timeout::Await100 {
             return self.await_100(*timeout.after);
         }
-        if self.buffers.input().len() >= FRAMING_MOST && !waits_for_head {
+        if self.buffers.unread().len() >= FRAMING_MOST && !waits_for_head {
             return Err(ureq::Error::Other("a line of the chunked framing does not end".into()));
         }
         loop {

@@ -137,7 +137,12 @@ impl Slot {
 
     /// Nothing of the answer came, on a connection from the pool: it was dead before we used it.
     pub(super) fn was_stale(&self) -> bool {
-        self.was_reused() && self.answered.load(Ordering::Relaxed) == 0
+        self.was_reused() && self.answered() == 0
+    }
+
+    /// So many bytes have come.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     pub(super) fn count_answer(&self, bytes: usize) {
