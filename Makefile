@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 C_STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror
 
 .DEFAULT_GOAL := lib
-.PHONY: soak fuzz desktop desktop-demo sdl-demo godot godot-demo static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
+.PHONY: soak testing fuzz desktop desktop-demo sdl-demo godot godot-demo static install uninstall dist deb cpp-examples notice lib examples sdl demo test bench header clean distclean help
 
 lib: ## build the library: build/lib/libhelio.so (the default)
 	@# Alone: with the Rust library beside it, cargo cannot optimise across crates, which costs 300 KB.
@@ -96,6 +96,9 @@ bench: lib ## measure against libcurl, async-openai and others, and write docs/p
 
 soak: lib ## an hour of mixed load with faults: nothing is lost, nothing grows
 	@scripts/soak.py
+
+testing: lib examples ## every test, sanitizer and fuzz target, an hour of soak beside them, and docs/testing.md anew (an hour and a quarter)
+	@scripts/testing.py all
 
 fuzz: ## the fuzz targets, ten minutes each
 	@fuzz/run.sh --seconds 600

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 deliveries=(complete poll pull thread)
 [ "${1:-}" != --quick ] || deliveries=(complete)
+scripts/tools.sh llvm-cov-19 >/dev/null || true # perhaps another version is here
 for version in "" -22 -21 -20 -19; do
   if command -v "llvm-profdata$version" >/dev/null && command -v "llvm-cov$version" >/dev/null; then break; fi
   version=none

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""docs/testing.md: how helio is tested, in figures of one run. `make testing` runs all parts, then this writes the page of what they printed,
-which lies in build/testing.
+"""docs/testing.md: how helio is tested, in figures of one run. What the parts print lies in build/testing.
 
+    scripts/testing.py all           run all parts, the soak beside the others, and write the page: `make testing`
     scripts/testing.py run PART      run a part and keep what it prints: test, asan, asan-c, tsan-c, valgrind, fuzz, soak, coverage
     scripts/testing.py run PART --quick
     scripts/testing.py page          write the page of what was kept
@@ -27,7 +27,7 @@ SANITIZERS = {
 COMMANDS = {
     "test": (["scripts/test.sh"], ["scripts/test.sh"]),
     **{name: (["scripts/sanitize.sh", name], ["scripts/sanitize.sh", "--quick", name]) for name in SANITIZERS},
-    "fuzz": (["fuzz/run.sh", "--seconds", "60"], ["fuzz/run.sh", "--runs", "3000"]),
+    "fuzz": (["fuzz/run.sh", "--seconds", "90"], ["fuzz/run.sh", "--runs", "3000"]),
     "soak": (["scripts/soak.py", "--seconds", "3600"], ["scripts/soak.py", "--seconds", "300"]),
     "coverage": (["scripts/coverage.sh"], ["scripts/coverage.sh", "--quick"]),
 }
@@ -46,6 +46,21 @@ def run(part, quick):
     return code
 
 
+def run_all():
+    """All parts, also behind one that has failed. The soak mostly waits: it goes on beside what computes."""
+    subprocess.run(["scripts/tools.sh", "gcc", "g++", "valgrind", "nginx", "nginx-stream", "openssl", "llvm-cov-19"], cwd=ROOT)
+    soak = subprocess.Popen([sys.executable, __file__, "run", "soak"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        codes = {part: run(part, False) for part in COMMANDS if part != "soak"}
+        codes["soak"] = soak.wait()
+    finally:
+        soak.terminate()
+    PAGE.write_text(page())
+    failed = [part for part, code in codes.items() if code != 0]
+    print(f"testing: {'FAILED: ' + ', '.join(failed) if failed else 'all parts hold'}; the page is docs/testing.md")
+    return 1 if failed else 0
+
+
 def kept(part):
     path = KEPT / part
     return path.read_text() if path.exists() else ""
@@ -58,6 +73,11 @@ def seconds(part):
 
 def fields(line):
     return dict(word.split("=", 1) for word in line.split() if "=" in word)
+
+
+def held(part):
+    """Whether all of it held, as the page says it."""
+    return "" if re.search(r"^part=.* code=0$", kept(part), re.M) else " **FAILED**"
 
 
 def not_run(part):
@@ -133,11 +153,12 @@ def coverage():
 def page():
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
-    commands = "\n".join(f"| {part} | `{re.search(r'command=(.*?) seconds=', kept(part)).group(1).strip(chr(39))}` | {seconds(part)} |" for part in COMMANDS if kept(part))
+    commands = "\n".join(f"| {part} | `{re.search(r'command=(.*?) seconds=', kept(part)).group(1).strip(chr(39))}` | {seconds(part)}{held(part)} |" for part in COMMANDS if kept(part))
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     return f"""# How helio is tested
 
-The figures are those of one run on {today} at commit {commit}, {os.cpu_count()} cores, {rustc}. `make testing` runs all parts anew and writes this page of what they print; `scripts/testing.py run PART` runs one, `scripts/testing.py page` writes the page of what was run.
+The figures are those of one run on {today} at commit {commit}, {os.cpu_count()} cores, {rustc}. `make testing` runs all parts anew, an hour of soak beside the others, and writes this page of what they print;
+`scripts/testing.py run PART` runs one, `scripts/testing.py page` writes the page of what was run.
 
 | part | command | took |
 | --- | --- | ---: |
@@ -149,7 +170,7 @@ The figures are those of one run on {today} at commit {commit}, {os.cpu_count()}
 
 Faults: {faults()}.
 
-Random answers: 2,000 completions, each cut into random chunks and random reads, add up to the answer in one piece (`tests/properties.rs`).
+Random answers: 300 completions in each delivery, cut into random chunks and random reads, add up to the answer in one piece (`tests/scenarios/assembly.rs`).
 
 Orders of threads: loom runs the mailroom's real source, by which events, cancels, notifications, receivers and destroy meet, through all orders of its locks (`tests/model.rs`). That std's futex locks flood helgrind with
 false findings is why races on the Rust side are looked for there.
@@ -181,6 +202,8 @@ Built with AddressSanitizer, debug assertions and overflow checks. Every target 
 def main():
     if sys.argv[1:2] == ["run"] and len(sys.argv) >= 3 and sys.argv[2] in COMMANDS:
         return run(sys.argv[2], "--quick" in sys.argv)
+    if sys.argv[1:] == ["all"]:
+        return run_all()
     if sys.argv[1:] == ["page"]:
         PAGE.write_text(page())
         return 0

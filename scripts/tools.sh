@@ -17,6 +17,7 @@ package_of() {
     Xvfb) echo xvfb ;;
     import) echo imagemagick ;;
     abidiff) echo abigail-tools ;;
+    llvm-cov-19) echo llvm-19 ;;
     *) echo "$1" ;;
   esac
 }
