@@ -27,9 +27,9 @@ SANITIZERS = {
 COMMANDS = {
     "test": (["scripts/test.sh"], ["scripts/test.sh"]),
     **{name: (["scripts/sanitize.sh", name], ["scripts/sanitize.sh", "--quick", name]) for name in SANITIZERS},
-    "fuzz": (["fuzz/run.sh", "--seconds", "90"], ["fuzz/run.sh", "--runs", "3000"]),
+    "fuzz": (["fuzz/run.sh", "--seconds", "45"], ["fuzz/run.sh", "--runs", "3000"]),
     "soak": (["scripts/soak.py", "--seconds", "3600"], ["scripts/soak.py", "--seconds", "300"]),
-    "coverage": (["scripts/coverage.sh"], ["scripts/coverage.sh", "--quick"]),
+    "coverage": (["scripts/coverage.sh", "--quick"], ["scripts/coverage.sh", "--quick"]),
 }
 
 
