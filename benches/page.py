@@ -220,6 +220,7 @@ def shares_table(results):
     modes = ("requests", "stream", "plain")
     shares = {mode: (results.values("counts", "shares", client="helio_complete", mode=mode) or [{}])[0] for mode in modes}
     names = sorted(shares["stream"], key=lambda name: -shares["stream"][name])
+    names = [name for name in names if any(shares[mode].get(name, 0) >= 50 for mode in modes)]
     rows = []
     for name in names:
         row = [name]
