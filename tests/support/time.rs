@@ -38,7 +38,8 @@ impl Time {
         let thread = std::thread::spawn(move || {
             while !until.load(Ordering::Relaxed) {
                 clock.advance(Duration::from_secs(1));
-                std::thread::sleep(Duration::from_micros(100)); // only to leave the processor to others
+                // Slow enough that what must happen before a deadline does, on a machine that does much else, too.
+                std::thread::sleep(Duration::from_millis(1));
             }
         });
         Flight { landed, thread: Some(thread) }
