@@ -49,9 +49,9 @@ def run(part, quick):
 
 
 def run_all():
-    """All parts, also behind one that has failed. The soak mostly waits: it goes on beside what computes."""
+    """All parts, also behind one that has failed. The soak goes on beside the others, which come first."""
     subprocess.run(["scripts/tools.sh", "gcc", "g++", "valgrind", "nginx", "nginx-stream", "openssl", "llvm-cov-19"], cwd=ROOT)
-    soak = subprocess.Popen([sys.executable, __file__, "run", "soak"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    soak = subprocess.Popen(["nice", "-n", "15", sys.executable, __file__, "run", "soak"], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         codes = {part: run(part, False) for part in COMMANDS if part != "soak"}
         codes["soak"] = soak.wait()
