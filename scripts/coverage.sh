@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 deliveries=(complete poll pull thread)
 [ "${1:-}" != --quick ] || deliveries=(complete)
 scripts/tools.sh llvm-cov-19 >/dev/null || true # perhaps another version is here
-for version in "" -22 -21 -20 -19; do
+for version in -22 -21 -20 -19 ""; do
   if command -v "llvm-profdata$version" >/dev/null && command -v "llvm-cov$version" >/dev/null; then break; fi
   version=none
 done
@@ -34,9 +34,9 @@ done
 find "$work/raw" -name '*.profraw' >"$work/raw.list"
 "llvm-profdata$version" merge --sparse --failure-mode=all -f "$work/raw.list" -o "$work/all.profdata"
 objects=()
-for program in $programs; do objects+=(--object "$program"); done
-"llvm-cov$version" export --summary-only --instr-profile="$work/all.profdata" "${objects[@]}" "$PWD/src" >"$work/summary.json"
-"llvm-cov$version" show --instr-profile="$work/all.profdata" "${objects[@]}" --show-branches=count "$PWD/src" >"$work/missed.txt" 2>/dev/null || true
+for program in $programs; do objects+=(${objects[@]:+--object} "$program"); done # the first needs no option, and none may be before it
+"llvm-cov$version" export --summary-only --instr-profile="$work/all.profdata" "${objects[@]}" --sources "$PWD/src" >"$work/summary.json"
+"llvm-cov$version" show --instr-profile="$work/all.profdata" "${objects[@]}" --show-branches=count --sources "$PWD/src" >"$work/missed.txt" 2>/dev/null || true
 python3 - "$work/summary.json" <<'END'
 import json, sys
 totals = json.load(open(sys.argv[1]))["data"][0]["totals"]

@@ -140,7 +140,7 @@ def soak():
     one = fields(found.group(0))
     return (
         f"{int(one['seconds']) / 3600:.2f} hours: {int(one['requests']):,} requests, of which {int(one['well']):,} ended well, {int(one['cancelled']):,} were cancelled, "
-        f"{int(one['failed']):,} failed; {one['forks']} forks; **{one['lost']} lost, {one['doubled']} doubled, {one['mixed_up']} mixed up**. Memory {one['rss_kib_begin']} KiB after "
+        f"{int(one['failed']):,} failed; {one['forks']} forks; **{one['lost']} lost, {one['doubled']} doubled, {one['behind_done']} behind a DONE, {one['mixed_up']} mixed up**. Memory {one['rss_kib_begin']} KiB after "
         f"the warm-up, {one['rss_kib_end']} KiB at the end; descriptors {one['fds_begin']} and {one['fds_end']}, threads {one['threads_begin']} and {one['threads_end']}."
     )
 

@@ -324,7 +324,8 @@ static held look(void) {
 /* ---- rounds ---------------------------------------------------------------------------------------- */
 
 static void one_round(int waits, double seconds) {
-  static void *(*const roles[])(void *) = {submitting, submitting, completing, polling, pulling, pulling, cancelling, coming_and_going, forking};
+  /* One takes events: with two, what one has taken may be looked at behind the DONE that the other has. */
+  static void *(*const roles[])(void *) = {submitting, submitting, completing, polling, pulling, cancelling, coming_and_going, forking};
   enum { ROLES = sizeof roles / sizeof roles[0] };
   static int numbers[MOST_SERVERS];
   pthread_t threads[MOST_SERVERS][ROLES];
