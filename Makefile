@@ -91,13 +91,13 @@ demo: lib examples ## stream an answer: from the gateway with HELICONE_API_KEY, 
 test: lib examples ## run every test; installs what is missing, or says which command does
 	@scripts/test.sh
 
-bench: lib ## measure against libcurl, async-openai and others, and write docs/performance.md anew (a quarter of an hour)
+bench: lib ## measure against libcurl, async-openai and others, and write docs/performance.md anew (half an hour)
 	@benches/run.py
 
 soak: lib ## an hour of mixed load with faults: nothing is lost, nothing grows
 	@scripts/soak.py
 
-testing: lib examples ## every test, sanitizer and fuzz target, an hour of soak beside them, and docs/testing.md anew (an hour and a quarter)
+testing: lib examples ## every test, sanitizer and fuzz target, an hour of soak beside them, and docs/testing.md anew (an hour and a half)
 	@scripts/testing.py all
 
 fuzz: ## the fuzz targets, ten minutes each

@@ -302,7 +302,7 @@ def page(results, notes):
     rounds = len({row["round"] for row in results.all("answers")})
     return f"""# Performance
 
-What helio costs beside others, on one machine, in one run. `make bench` writes this page and its plots anew (a quarter of an hour). [What was tried](../benches/README.md) stands beside the programs.
+What helio costs beside others, on one machine, in one run. `make bench` writes this page and its plots anew (half an hour). [What was tried](../benches/README.md) stands beside the programs.
 
 Measured on {facts['date']} at commit {facts['commit']}: {facts['cores']} cores, {facts['cpu']}, {facts['system']}; {facts['rustc']}; {facts['compiler']}. Load average {facts['load']:.1f} at the start.
 

@@ -298,10 +298,11 @@ def counts(run):
             say(f"counts: {client.name}")
             for mode in ("requests", "stream", "plain"):
                 row = {"client": client.name, "mode": mode, "heap_calls": heap_calls_of(client, port, mode, run.quick)}
-                if not run.quick or client.name in ("curl_easy", "helio_complete"):
-                    row["instructions"] = instructions_of(client, port, mode, run.quick)
                 if client.name == "helio_complete":
                     row["shares"] = shares_of(client, port, mode, run.quick)
+                    row["instructions"] = sum(row["shares"].values())
+                elif not run.quick or client.name == "curl_easy":
+                    row["instructions"] = instructions_of(client, port, mode, run.quick)
                 run.add("counts", 0, row)
 
 

@@ -81,11 +81,7 @@ impl Deadlines {
         };
         let mut state = self.lock();
         state.phase = due;
-        // The way of nearly every event: the keeper looks before that anyway.
-        let looks = state.ticket.zip(due).is_some_and(|(ticket, (due, _))| ticket.0 <= due);
-        if !looks {
-            self.schedule(&mut state);
-        }
+        self.schedule(&mut state);
     }
 
     /// The phase goes on, but no longer than until then: what has come of a refusal is enough.
@@ -118,6 +114,12 @@ impl Deadlines {
 
     /// See to it that the keeper looks no later than something is due; earlier does no harm.
     fn schedule(self: &Arc<Self>, state: &mut State) {
+        // The way of nearly every event. The total does not move: no ticket is later than it.
+        if let (Some(ticket), Some((at, _))) = (state.ticket, state.phase)
+            && ticket.0 <= at
+        {
+            return;
+        }
         let Some((due, _)) = state.due() else { return };
         if state.ticket.is_none_or(|ticket| due < ticket.0) {
             if let Some(ticket) = state.ticket.take() {
