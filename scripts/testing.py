@@ -68,18 +68,19 @@ def kept(part):
     return path.read_text() if path.exists() else ""
 
 
-def seconds(part):
-    found = re.search(r"^part=.* seconds=(\d+) ", kept(part), re.M)
-    return f"{int(found.group(1)) / 60:.0f} min" if found and int(found.group(1)) >= 90 else f"{found.group(1)} s" if found else "–"
+def ended(part):
+    """The command, seconds and exit code of a part; None for one that was not run to its end."""
+    found = re.search(r"^part=\S+ command='(.*)' seconds=(\d+) code=(-?\d+)$", kept(part), re.M)
+    return found and (found.group(1), int(found.group(2)), int(found.group(3)))
+
+
+def took(part):
+    _, seconds, _ = ended(part)
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds} s"
 
 
 def fields(line):
     return dict(word.split("=", 1) for word in line.split() if "=" in word)
-
-
-def held(part):
-    """Whether all of it held, as the page says it."""
-    return "" if re.search(r"^part=.* code=0$", kept(part), re.M) else " **FAILED**"
 
 
 def not_run(part):
@@ -116,10 +117,10 @@ def sanitizers():
     rows = []
     for name, what in SANITIZERS.items():
         found = re.search(r"^sanitizer=.*", kept(name), re.M)
-        if found:
+        if found and ended(name):
             one = fields(found.group(0))
             command = " ".join(COMMANDS[name][0])
-            rows.append(f"| `{command}` | {what} | {one['tests']} | {one['findings']} | {seconds(name)} |")
+            rows.append(f"| `{command}` | {what} | {one['tests']} | {one['findings']} | {took(name)} |")
         else:
             rows.append(f"| `scripts/sanitize.sh {name}` | {what} | not in this run | | |")
     return "| command | what | tests | findings | took |\n| --- | --- | ---: | ---: | ---: |\n" + "\n".join(rows)
@@ -156,7 +157,7 @@ def coverage():
 def page():
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
-    commands = "\n".join(f"| {part} | `{re.search(r'command=(.*?) seconds=', kept(part)).group(1).strip(chr(39))}` | {seconds(part)}{held(part)} |" for part in COMMANDS if kept(part))
+    commands = "\n".join(f"| {part} | `{ended(part)[0]}` | {took(part)}{'' if ended(part)[2] == 0 else ' **FAILED**'} |" for part in COMMANDS if ended(part))
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     return f"""# How helio is tested
 
