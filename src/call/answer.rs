@@ -226,22 +226,20 @@ impl Call<'_> {
         if shown == Shown::Full {
             return shown; // the clock rests on
         }
+        let Some(seen) = body.finished_choices() else {
+            self.finished = None;
+            self.job.deadlines.owe_idle();
+            return shown;
+        };
         let now = if self.completer.outlet().runs_host_code() { self.now() } else { arrived };
         let idle = self.job.settings.timeouts.idle;
-        match body.finished_choices() {
-            None => {
-                self.finished = None;
-                self.job.deadlines.enter(Phase::Idle, now);
-            }
+        if seen < self.job.facts.choices {
             // A choice that was asked for and has not begun may still come, after a pause like any other.
-            Some(seen) if seen < self.job.facts.choices => {
-                self.job.deadlines.enter(idle.map_or(Phase::Idle, Phase::Settle), now);
-            }
+            self.job.deadlines.enter(idle.map_or(Phase::Idle, Phase::Settle), now);
+        } else {
             // From the finish on, whatever else comes.
-            Some(_) => {
-                let since = *self.finished.get_or_insert(now);
-                self.job.deadlines.enter(Phase::Settle(idle.map_or(SETTLE, |idle| idle.min(SETTLE))), since);
-            }
+            let since = *self.finished.get_or_insert(now);
+            self.job.deadlines.enter(Phase::Settle(idle.map_or(SETTLE, |idle| idle.min(SETTLE))), since);
         }
         shown
     }

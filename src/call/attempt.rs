@@ -14,7 +14,7 @@ use crate::fault;
 use crate::provider;
 use crate::status::Status;
 use crate::text::{excerpt, lossy, text_end};
-use crate::wire::{Answer, Outgoing, Reason, Slot, WireError};
+use crate::wire::{Answer, Outgoing, Reason, Slot, Step, WireError};
 
 /// Of the body of a refusal so much is kept.
 const REFUSAL_MOST: usize = 1 << 20;
@@ -70,8 +70,11 @@ impl Call<'_> {
             return Opened::over(Err(self.stopped(None))); // nothing was tried
         }
         let deadlines = self.job.deadlines.clone();
-        let on_connected = Box::new(move || deadlines.enter(Phase::FirstEvent, deadlines.now()));
-        let slot = Slot::new(self.job.stop.clone(), self.around.endpoint.peer.clone(), on_connected);
+        let on_step = Box::new(move |step| match step {
+            Step::Connected => deadlines.enter(Phase::FirstEvent, deadlines.now()),
+            Step::Waits => deadlines.waits(),
+        });
+        let slot = Slot::new(self.job.stop.clone(), self.around.endpoint.peer.clone(), on_step);
         let api_key = self.around.api_key.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         let headers = match provider::headers(&self.job.settings, api_key.as_deref(), self.job.facts.streams) {
             Ok(headers) => headers,

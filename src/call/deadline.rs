@@ -1,10 +1,12 @@
 //! Deadlines: when a call must have got where, and who watches the clock.
 //!
-//! A deadline moves with every event and almost never passes, so moving it must cost next to nothing. A call writes
-//! down when it is due; the [`Keeper`], one task for all calls of a client, looks again when the time it was told
+//! A deadline moves with every event and almost never passes, so moving it must cost next to nothing. Between events
+//! that came together the clock rests, and it is looked at when the call has to wait for more. A call writes down when
+//! it is due; the [`Keeper`], one task for all calls of a client, looks again when the time it was told
 //! first has come, and is only woken when somebody is due earlier than it sleeps. What time it is comes in as a value.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -34,6 +36,9 @@ pub struct Deadlines {
     timeouts: Timeouts,
     keeper: Arc<Keeper>,
     state: Mutex<State>,
+    // Only whoever runs the call touches these two, one thread at a time.
+    rests: AtomicBool,     // no phase has been entered since the last rest
+    owes_idle: AtomicBool, // Phase::Idle begins as soon as the call waits
 }
 
 #[derive(Default)]
@@ -54,8 +59,9 @@ impl Deadlines {
     /// The deadlines of a call that starts now.
     pub fn new(timeouts: Timeouts, stop: Arc<Stop>, keeper: Arc<Keeper>, now: Instant) -> Arc<Self> {
         let total = timeouts.total.and_then(|total| now.checked_add(total));
-        let this =
-            Arc::new(Deadlines { stop, timeouts, keeper, state: Mutex::new(State { total, ..State::default() }) });
+        let state = Mutex::new(State { total, ..State::default() });
+        let (rests, owes_idle) = Default::default();
+        let this = Arc::new(Deadlines { stop, timeouts, keeper, state, rests, owes_idle });
         this.schedule(&mut this.lock());
         this
     }
@@ -79,6 +85,8 @@ impl Deadlines {
             Phase::Idle => wait(self.timeouts.idle, Reason::Deadline(Deadline::Idle)),
             Phase::Settle(time) => wait(Some(time), Reason::Settled),
         };
+        self.rests.store(false, Ordering::Relaxed);
+        self.owes_idle.store(false, Ordering::Relaxed);
         let mut state = self.lock();
         state.phase = due;
         self.schedule(&mut state);
@@ -88,6 +96,7 @@ impl Deadlines {
     pub fn enter_refusal(self: &Arc<Self>, due: Instant) {
         let mut state = self.lock();
         if state.phase.is_none_or(|(at, _)| due < at) {
+            self.rests.store(false, Ordering::Relaxed);
             state.phase = Some((due, Reason::Enough));
             self.schedule(&mut state);
         }
@@ -95,7 +104,22 @@ impl Deadlines {
 
     /// The host is what is slow, or the call waits by itself: only the whole call has a deadline.
     pub fn rest(&self) {
-        self.lock().phase = None;
+        if !self.rests.swap(true, Ordering::Relaxed) {
+            self.lock().phase = None;
+        }
+    }
+
+    /// An event came. The clock of the next one starts when it has to be waited for: many come together, and to look at
+    /// the clock costs more than to take one.
+    pub fn owe_idle(&self) {
+        self.owes_idle.store(true, Ordering::Relaxed);
+    }
+
+    /// The call waits for the server.
+    pub fn waits(self: &Arc<Self>) {
+        if self.owes_idle.load(Ordering::Relaxed) {
+            self.enter(Phase::Idle, self.now());
+        }
     }
 
     /// How long the whole call still has.
@@ -105,6 +129,7 @@ impl Deadlines {
 
     /// The call is over.
     pub fn end(&self) {
+        self.owes_idle.store(false, Ordering::Relaxed);
         let mut state = self.lock();
         (state.total, state.phase) = (None, None);
         if let Some(ticket) = state.ticket.take() {
@@ -271,6 +296,29 @@ mod tests {
         deadlines.enter(Phase::Idle, since);
         deadlines.rest();
         assert_eq!(elapsed(&stop, since).await, (Reason::Deadline(Deadline::Total), 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_events_that_came_together_the_clock_rests_and_a_wait_starts_it() {
+        let (deadlines, stop, _) = start(timeouts(2, 2, 3, None));
+        deadlines.enter(Phase::FirstEvent, Instant::now());
+        for _ in 0..3 {
+            deadlines.rest(); // the host looks at an event
+            tokio::time::sleep(SECOND * 5).await;
+            deadlines.owe_idle();
+        }
+        assert_eq!(stop.reason(), None);
+        let since = Instant::now();
+        deadlines.waits();
+        tokio::time::sleep(SECOND).await;
+        deadlines.waits(); // still for the same
+        assert_eq!(elapsed(&stop, since).await, (Reason::Deadline(Deadline::Idle), 3));
+        let (deadlines, stop, keeper) = start(timeouts(1, 1, 1, None));
+        deadlines.owe_idle();
+        deadlines.end();
+        deadlines.waits(); // for what is behind the answer
+        tokio::time::sleep(SECOND * 5).await;
+        assert_eq!((stop.reason(), keeper.lock().due.len()), (None, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,7 +41,7 @@ impl Client {
         let open = move || {
             deadlines.enter(Phase::Connect, deadlines.now());
             let endpoint = &around.endpoint;
-            let slot = Slot::new(its_stop, endpoint.peer.clone(), Box::new(|| ()));
+            let slot = Slot::new(its_stop, endpoint.peer.clone(), Box::new(|_| ()));
             let result = around.wire.prewarm(&endpoint.uri, &slot);
             let why = match (result, slot.stop().reason()) {
                 (Ok(()), _) | (_, Some(Reason::ShutDown)) => None,

@@ -391,7 +391,7 @@ mod tests {
             Ok(["2001:db8::1", "192.0.2.1", "192.0.2.2"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).to_vec())
         });
         let opener = Opener { options, names, all: Arc::default(), spare: Mutex::default() };
-        let slot = Slot::new(Arc::default(), "the test".into(), Box::new(|| ()));
+        let slot = Slot::new(Arc::default(), "the test".into(), Box::new(|_| ()));
         opener.open(&"http://name.test:80/".parse().unwrap(), &slot).unwrap();
         server.join().unwrap();
         assert_eq!(heard.iter().collect::<Vec<_>>(), [4, 1], "an IPv6 address, then an IPv4 address");

@@ -258,6 +258,9 @@ impl Lane {
 
     /// Read bytes. `false`: there are no more.
     fn await_bytes(&mut self, wait: bool) -> Result<bool, ureq::Error> {
+        if let Some(slot) = &self.slot {
+            slot.waits();
+        }
         let result = self.receive(wait);
         if self.stopped() {
             return Err(io::Error::other("the call was stopped").into());

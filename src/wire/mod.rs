@@ -25,7 +25,7 @@ use std::time::Duration;
 use ureq::http;
 
 pub use proxy::{Proxy, ProxyError, ProxyScheme, Target, check_port};
-pub use slot::{End, Slot, Times};
+pub use slot::{End, Slot, Step, Times};
 pub use socket::Socket;
 pub use stop::{Deadline, Reason, Stop};
 pub use tls::{Roots, TlsFailure, TlsOptions, TlsSetup};

@@ -29,11 +29,20 @@ pub struct Times {
     pub tls: Duration,
 }
 
+/// What whoever watches the clock wants to know of an exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// There is a connection, new or from the pool.
+    Connected,
+    /// All that had come is used; more is asked of the connection, and may have to be waited for.
+    Waits,
+}
+
 /// One exchange of one call.
 pub struct Slot {
     stop: Arc<Stop>,
     peer: Arc<str>,
-    on_connected: Box<dyn Fn() + Send + Sync>,
+    on_step: Box<dyn Fn(Step) + Send + Sync>,
     connected_here: AtomicBool,
     attached: AtomicBool,
     head_seen: AtomicBool,
@@ -76,12 +85,12 @@ pub(super) fn current() -> Option<Arc<Slot>> {
 }
 
 impl Slot {
-    /// `on_connected` is called once a connection is there, new or from the pool; `peer` is named in messages.
-    pub fn new(stop: Arc<Stop>, peer: Arc<str>, on_connected: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+    /// `on_step` is called at each step, on the thread that takes it; `peer` is named in messages.
+    pub fn new(stop: Arc<Stop>, peer: Arc<str>, on_step: Box<dyn Fn(Step) + Send + Sync>) -> Arc<Self> {
         Arc::new(Slot {
             stop,
             peer,
-            on_connected,
+            on_step,
             connected_here: AtomicBool::new(false),
             attached: AtomicBool::new(false),
             head_seen: AtomicBool::new(false),
@@ -199,8 +208,12 @@ impl Slot {
 
     pub(super) fn connected(&self) {
         if !self.attached.swap(true, Ordering::Relaxed) {
-            (self.on_connected)();
+            (self.on_step)(Step::Connected);
         }
+    }
+
+    pub(super) fn waits(&self) {
+        (self.on_step)(Step::Waits);
     }
 
     pub(super) fn count_sent(&self, bytes: usize) {

@@ -71,7 +71,7 @@ fn wire(runtime: &tokio::runtime::Runtime, tls: TlsSetup, idle: Idle) -> Wire {
 }
 
 fn send(wire: &Wire, uri: &str) -> Answer {
-    let slot = Slot::new(Arc::new(Stop::default()), "the test".into(), Box::new(|| ()));
+    let slot = Slot::new(Arc::new(Stop::default()), "the test".into(), Box::new(|_| ()));
     let outgoing = Outgoing {
         uri: uri.parse().unwrap(),
         headers: Default::default(),
