@@ -313,9 +313,8 @@ impl Client {
             return Err(shut_down());
         }
         let reactor = self.reactor()?;
-        let place = self.places.take(reactor.handle())?;
         let stop = Arc::new(Stop::default());
-        let id = self.registry.begin(ask.id, &stop)?;
+        let (id, place) = self.registry.begin(ask.id, &stop, || self.places.take(reactor.handle()))?;
         let ticket = Member::new(self, id);
         if self.is_shut_down() {
             // It came between: nobody will stop a request that was registered later.

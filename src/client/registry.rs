@@ -33,18 +33,23 @@ impl Registry {
         id
     }
 
-    /// A request begins under a reserved id, or (0) a new one.
-    pub fn begin(&self, id: u64, stop: &Arc<Stop>) -> Result<u64, Failure> {
+    /// A request begins under a reserved id, or (0) a new one, if it gets its place: whoever sees that place taken can
+    /// cancel it.
+    pub fn begin<P>(
+        &self,
+        id: u64,
+        stop: &Arc<Stop>,
+        take_place: impl FnOnce() -> Result<P, Failure>,
+    ) -> Result<(u64, P), Failure> {
         let mut entries = self.lock();
-        if id == 0 {
-            let id = NEXT.fetch_add(1, Ordering::Relaxed);
-            entries.insert(id, Entry::Living(stop.clone()));
-            return Ok(id);
+        if id != 0 {
+            check(&entries, id)?;
+            use_up_if_cancelled(&mut entries, id)?;
         }
-        check(&entries, id)?;
-        use_up_if_cancelled(&mut entries, id)?;
+        let place = take_place()?;
+        let id = if id == 0 { NEXT.fetch_add(1, Ordering::Relaxed) } else { id };
         entries.insert(id, Entry::Living(stop.clone()));
-        Ok(id)
+        Ok((id, place))
     }
 
     /// A connection is opened ahead, under a number that nobody else knows.
@@ -133,16 +138,42 @@ mod tests {
 
     use super::*;
 
+    fn begin(registry: &Registry, id: u64, stop: &Arc<Stop>) -> Result<u64, Failure> {
+        registry.begin(id, stop, || Ok(())).map(|(id, ())| id)
+    }
+
     #[test]
     fn an_id_is_used_once() {
         let registry = Registry::default();
         let stop = Arc::new(Stop::default());
         let id = registry.reserve();
-        assert_eq!(registry.begin(id, &stop).unwrap(), id);
-        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::InvalidArgument);
+        assert_eq!(begin(&registry, id, &stop).unwrap(), id);
+        assert_eq!(begin(&registry, id, &stop).unwrap_err().status, Status::InvalidArgument);
         registry.finish(id);
-        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::InvalidArgument);
-        assert_ne!(registry.begin(0, &stop).unwrap(), id);
+        assert_eq!(begin(&registry, id, &stop).unwrap_err().status, Status::InvalidArgument);
+        assert_ne!(begin(&registry, 0, &stop).unwrap(), id);
+    }
+
+    #[test]
+    fn a_place_that_is_taken_belongs_to_an_id_that_can_be_cancelled() {
+        let registry = Arc::new(Registry::default());
+        let stop = Arc::new(Stop::default());
+        let id = registry.reserve();
+        let busy = || Err::<(), _>(Failure::new(Status::Busy, "no place"));
+        assert_eq!(registry.begin(id, &stop, busy).unwrap_err().status, Status::Busy);
+        let mut canceller = None;
+        let take_place = || {
+            let registry = registry.clone();
+            canceller = Some(std::thread::spawn(move || registry.cancel(id))); // it has seen the place
+            Ok(())
+        };
+        assert_eq!(
+            registry.begin(id, &stop, take_place).unwrap().0,
+            id,
+            "an id is not used up by a client that was busy"
+        );
+        canceller.unwrap().join().unwrap();
+        assert_eq!(stop.reason(), Some(Reason::Cancelled));
     }
 
     #[test]
@@ -154,8 +185,8 @@ mod tests {
         registry.cancel(id);
         registry.cancel(0);
         registry.cancel(id + 1_000_000);
-        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::Cancelled);
-        assert_eq!(registry.begin(id, &stop).unwrap_err().status, Status::InvalidArgument);
+        assert_eq!(begin(&registry, id, &stop).unwrap_err().status, Status::Cancelled);
+        assert_eq!(begin(&registry, id, &stop).unwrap_err().status, Status::InvalidArgument);
         assert_eq!(stop.reason(), None);
         assert!(registry.lock().is_empty());
     }
@@ -173,7 +204,7 @@ mod tests {
         let registry = Registry::default();
         let stops: Vec<Arc<Stop>> = (0..8).map(|_| Arc::default()).collect();
         for stop in &stops {
-            registry.begin(0, stop).unwrap();
+            begin(&registry, 0, stop).unwrap();
         }
         let look = Arc::new(Look(stops.clone(), AtomicBool::new(true)));
         let waker = look.clone().into();
