@@ -42,12 +42,14 @@ impl Registry {
         take_place: impl FnOnce() -> Result<P, Failure>,
     ) -> Result<(u64, P), Failure> {
         let mut entries = self.lock();
-        if id != 0 {
+        let id = if id == 0 {
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        } else {
             check(&entries, id)?;
             use_up_if_cancelled(&mut entries, id)?;
-        }
+            id
+        };
         let place = take_place()?;
-        let id = if id == 0 { NEXT.fetch_add(1, Ordering::Relaxed) } else { id };
         entries.insert(id, Entry::Living(stop.clone()));
         Ok((id, place))
     }
