@@ -144,7 +144,8 @@ impl Events {
             self.append(line)?;
             return Ok(Some(Kind::Bare));
         }
-        let (name, value) = match memchr::memchr(b':', line) {
+        let colon = if line.starts_with(b"data:") { Some(4) } else { memchr::memchr(b':', line) };
+        let (name, value) = match colon {
             Some(0) => return Ok(None),
             Some(at) => (&line[..at], line[at + 1..].strip_prefix(b" ").unwrap_or(&line[at + 1..])),
             None => (line, &line[..0]),

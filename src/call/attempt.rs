@@ -75,11 +75,8 @@ impl Call<'_> {
             Step::Waits => deadlines.waits(),
         });
         let slot = Slot::new(self.job.stop.clone(), self.around.endpoint.peer.clone(), on_step);
-        let api_key = self.around.api_key.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        let headers = match provider::headers(&self.job.settings, api_key.as_deref(), self.job.facts.streams) {
-            Ok(headers) => headers,
-            Err(failure) => return Opened::over(Err(Box::new(Failed::new(failure)))),
-        };
+        let authorization = self.around.authorization.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let headers = provider::headers(&self.job.settings, authorization.as_ref(), self.job.facts.streams);
         let outgoing = Outgoing {
             uri: self.around.endpoint.uri.clone(),
             headers,

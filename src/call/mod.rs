@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use ureq::http::HeaderValue;
 
 pub use attempt::Opened;
 pub use deadline::{Deadlines, Keeper, Phase};
@@ -55,8 +56,8 @@ pub struct Surroundings {
     pub runtime: Handle,
     /// Where requests go.
     pub endpoint: Endpoint,
-    /// The key that counts now.
-    pub api_key: Arc<RwLock<Option<String>>>,
+    /// The key that counts now, as it is sent.
+    pub authorization: Arc<RwLock<Option<HeaderValue>>>,
     /// The client's log.
     pub log: Log,
     /// Second and later attempts so far.

@@ -30,7 +30,7 @@ fn call(config: &str) -> Call<'static> {
         wire,
         runtime,
         endpoint: config.endpoint.clone(),
-        api_key: Arc::default(),
+        authorization: Arc::default(),
         log: Log::new(None, 0, Arc::new(RwLock::new(Secrets::default()))),
         retries: AtomicU64::new(0),
         limiter: None,

@@ -58,6 +58,7 @@ impl Body {
             return Err(Fault::TooLarge("max_response_bytes"));
         }
         if let Form::Unknown(beginning) = &mut self.form {
+            beginning.seen.reserve(input.len() + 1); // a whole answer, and the NUL behind it
             beginning.seen.extend_from_slice(input);
             *input = &[];
             match beginning.decide(self.promise) {

@@ -174,6 +174,9 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// What a vector or two hold.
+const BLOCK: usize = 32;
+
 /// Where the escape that begins at `at` ends.
 fn escape_until(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at + 1)? {
@@ -184,28 +187,43 @@ fn escape_until(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The place from `at` on of the first byte that is not plain: a quote, a backslash, a control character, or the end.
-/// Eight bytes at a time.
+/// Eight bytes at a time; a text that is longer than most is passed over in blocks, which a compiler puts into vectors.
 #[inline]
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let mut long = at + BLOCK;
     while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*eight);
-        // The high bit of a byte is set if the byte is below the limit, which is 1 for what was made zero. A byte
-        // behind a hit may be set wrongly, so only the first counts.
+        // The high bit of a byte is set if the byte is below the limit, which is 1 for what was made zero: unless it was
+        // set before, as it never is in what is looked for. A byte behind a hit may be set wrongly, so only the first
+        // counts.
         let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
         let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
         let control = word.wrapping_sub(ONES * 0x20);
-        let found = (quote & !(word ^ (ONES * 0x22)) | backslash & !(word ^ (ONES * 0x5c)) | control & !word) & HIGHS;
+        let found = (quote | backslash | control) & !word & HIGHS;
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
+        if at == long {
+            at += plain_blocks(&bytes[at..]);
+            long = usize::MAX;
+        }
     }
     while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
         at += 1;
     }
     at
+}
+
+/// So many bytes lie in blocks that are plain throughout.
+#[inline(never)]
+fn plain_blocks(bytes: &[u8]) -> usize {
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let is_plain =
+        |block: &&[u8; BLOCK]| !block.iter().fold(false, |odd, byte| odd | matches!(byte, b'"' | b'\\' | 0..0x20));
+    blocks.iter().take_while(is_plain).count() * BLOCK
 }
 
 /// The place of the quote that ends the string whose inside begins at `at`.
@@ -332,11 +350,12 @@ mod tests {
         scanner.value().is_some() && scanner.is_at_end()
     }
 
-    const WHOLE: [&str; 6] = [
+    const WHOLE: [&str; 7] = [
         r#" {"a" : [1, -0.5e+10, 0, 1E5, {"b":{}}, [], [[]]] , "ü\n\u00fc\"":"x\ty", "c":null} "#,
         r#"{"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"Hello, wörld 🌍 \\ \/"},"finish_reason":null}]}"#,
         "[true,false,null,\"\",\"12345678\\\"9\",123456789012345678901234567890]",
         "\"a string that is longer than eight bytes and plain\"",
+        "\"a string that is so long that it is passed over in blocks, of which it fills more than three: 32, 64, 96, 128, ü\"",
         "-12.25e-3",
         "{}",
     ];

@@ -16,15 +16,17 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use once_cell::sync::OnceCell;
 use tokio::time::Instant;
+use ureq::http::HeaderValue;
 
 use crate::call::{self, Call, Completer, Deadlines, End, Job, Limiter, Tail, Ticket};
 use crate::check::{self, Mode};
 use crate::clock::Clock;
-use crate::config::{Config, Settings, check_key};
+use crate::config::{Config, Settings};
 use crate::deliver::{Delivery, Mailroom, Notify, Outlet, Received, Receiver, Taken, is_inside};
 use crate::failure::Failure;
 use crate::log::{Level, Log, Sink};
 use crate::os;
+use crate::provider;
 use crate::secrets::Secrets;
 use crate::status::Status;
 use crate::text::ZString;
@@ -44,7 +46,7 @@ const PARKED_MOST: usize = 16;
 pub struct Client {
     config: Config,
     tls: TlsSetup,
-    api_key: Arc<RwLock<Option<String>>>,
+    authorization: Arc<RwLock<Option<HeaderValue>>>,
     log: Log,
     clock: Clock,
     secrets: Arc<RwLock<Secrets>>,
@@ -124,7 +126,7 @@ impl Client {
         let limiter = Limiter::new(clock.clone(), config.requests_per_minute, config.tokens_per_minute).map(Arc::new);
         let client = Client {
             tls,
-            api_key: Arc::new(RwLock::new(config.api_key.clone())),
+            authorization: Arc::new(RwLock::new(config.authorization.clone())),
             log: Log::new(sink, log_level, secrets.clone()),
             clock,
             secrets,
@@ -171,11 +173,13 @@ impl Client {
 
     /// Use another key from the next attempt on; `None`: none.
     pub fn set_api_key(&self, key: Option<&str>) -> Result<(), Failure> {
+        let key = key.filter(|key| !key.is_empty());
+        let authorization = key.map(provider::authorization).transpose();
+        let authorization = authorization.map_err(|why| Failure::argument(format!("the key {why}")))?;
         if let Some(key) = key {
-            check_key(key).map_err(|why| Failure::argument(format!("the key {why}")))?;
             write(&self.secrets).add(key);
         }
-        *write(&self.api_key) = key.filter(|key| !key.is_empty()).map(str::to_owned);
+        *write(&self.authorization) = authorization;
         self.warn_of_plain_http();
         Ok(())
     }
@@ -305,7 +309,7 @@ impl Client {
         };
         let findings = self.examine(body, &settings)?;
         self.registry.use_up_if_cancelled(ask.id)?;
-        if self.config.is_default_endpoint && read(&self.api_key).is_none() {
+        if self.config.is_default_endpoint && read(&self.authorization).is_none() {
             let message = "no API key for the Helicone gateway: set HELICONE_API_KEY, or \"api_key\" in the config, or another \"base_url\"";
             return Err(Failure::new(Status::Authentication, message));
         }
@@ -343,8 +347,8 @@ impl Client {
 
     fn reactor(&self) -> Result<&Reactor, Failure> {
         let start = || {
-            let (tls, api_key, log) = (self.tls.clone(), self.api_key.clone(), self.log.clone());
-            Reactor::start(&self.config, tls, api_key, log, self.clock.clone(), self.limiter.clone())
+            let (tls, authorization, log) = (self.tls.clone(), self.authorization.clone(), self.log.clone());
+            Reactor::start(&self.config, tls, authorization, log, self.clock.clone(), self.limiter.clone())
         };
         self.reactor.get_or_try_init(start)
     }
@@ -384,7 +388,7 @@ impl Client {
         let host = endpoint.host().unwrap_or_default();
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         let is_here = host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
-        if endpoint.scheme_str() == Some("http") && !is_here && read(&self.api_key).is_some() {
+        if endpoint.scheme_str() == Some("http") && !is_here && read(&self.authorization).is_some() {
             self.log.write(Level::Warn, TARGET, || {
                 format!("the API key goes to {host} over plain http, where others can read it: use https")
             });

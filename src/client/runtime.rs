@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use ureq::http::HeaderValue;
 
 use crate::call::{Keeper, Limiter, Surroundings};
 use crate::clock::Clock;
@@ -41,7 +42,7 @@ impl Reactor {
     pub fn start(
         config: &Config,
         tls: TlsSetup,
-        api_key: Arc<RwLock<Option<String>>>,
+        authorization: Arc<RwLock<Option<HeaderValue>>>,
         log: Log,
         clock: Clock,
         limiter: Option<Arc<Limiter>>,
@@ -68,7 +69,7 @@ impl Reactor {
             wire,
             runtime: handle.clone(),
             endpoint: config.endpoint.clone(),
-            api_key,
+            authorization,
             log,
             retries: AtomicU64::new(0),
             limiter,

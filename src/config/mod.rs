@@ -10,11 +10,11 @@ mod way;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use ureq::http::Uri;
+use ureq::http::{HeaderValue, Uri};
 
 use crate::check::Mode;
 use crate::failure::Failure;
-use crate::provider::helicone;
+use crate::provider::{self, helicone};
 use crate::section::Section;
 use crate::status::Status;
 use crate::wire::{Proxy, Roots, TlsOptions, check_port};
@@ -34,8 +34,8 @@ pub struct Config {
     pub endpoint: Endpoint,
     /// Whether `base_url` is the default, which needs a key.
     pub is_default_endpoint: bool,
-    /// The key, if there is one.
-    pub api_key: Option<String>,
+    /// The key, if there is one, as it is sent.
+    pub authorization: Option<HeaderValue>,
     /// TLS, PEM read from its files.
     pub tls: TlsOptions,
     /// The proxy through which it is reached.
@@ -106,13 +106,12 @@ impl Config {
         };
         let own_key = root.text("api_key")?;
         let api_key = own_key.map(str::to_owned).or_else(of_environment).filter(|key| !key.is_empty());
-        if let Some(key) = &api_key {
-            check_key(key).map_err(|why| match own_key {
-                Some(_) => root.mistake("api_key", why),
-                None => of_variable("HELIO_API_KEY or HELICONE_API_KEY", why.to_owned()),
-            })?;
-        }
-        let mut secrets: Vec<String> = api_key.iter().cloned().collect();
+        let authorization = api_key.as_deref().map(provider::authorization).transpose();
+        let authorization = authorization.map_err(|why| match own_key {
+            Some(_) => root.mistake("api_key", why),
+            None => of_variable("HELIO_API_KEY or HELICONE_API_KEY", why.to_owned()),
+        })?;
+        let mut secrets: Vec<String> = api_key.into_iter().collect();
         let proxy = way::to(&endpoint, &root, environment, &mut secrets)?;
         let tls = tls_options(&root)?;
         let limits = root.section("limits", settings::LIMITS)?;
@@ -129,7 +128,7 @@ impl Config {
             usual_check,
             endpoint: endpoint.into(),
             is_default_endpoint,
-            api_key,
+            authorization,
             tls,
             proxy,
             secrets,
@@ -188,14 +187,6 @@ fn parse_object(text: &str, what: &str) -> Result<Value, Failure> {
         Ok(value @ Value::Object(_)) => Ok(value),
         Ok(_) => Err(Failure::new(Status::InvalidJson, format!("the {what} must be one JSON object, {{…}}"))),
         Err(error) => Err(Failure::new(Status::InvalidJson, format!("the {what} is no JSON object: {error}"))),
-    }
-}
-
-/// Whether a key can stand in a header.
-pub fn check_key(key: &str) -> Result<(), &'static str> {
-    match key.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-        true => Ok(()),
-        false => Err("holds a blank, a control character or a letter that HTTP does not allow in a key"),
     }
 }
 
@@ -308,17 +299,20 @@ mod tests {
             "HELICONE_API_KEY" => Some("helicone-key".to_owned()),
             _ => None,
         };
+        fn sent(config: &Config) -> Option<&str> {
+            config.authorization.as_ref().and_then(|value| value.to_str().ok())
+        }
         let config = Config::read(None, &all).unwrap();
-        assert_eq!((config.endpoint.uri.host(), config.api_key.as_deref()), (Some("env"), Some("env-key")));
+        assert_eq!((config.endpoint.uri.host(), sent(&config)), (Some("env"), Some("Bearer env-key")));
         let config = Config::read(Some(r#"{"base_url":"http://own","api_key":"own"}"#), &all).unwrap();
-        assert_eq!((config.endpoint.uri.host(), config.api_key.as_deref()), (Some("own"), Some("own")));
+        assert_eq!((config.endpoint.uri.host(), sent(&config)), (Some("own"), Some("Bearer own")));
         let helicones = |name: &str| all(name).filter(|_| name == "HELICONE_API_KEY");
         let config = Config::read(None, &helicones).unwrap();
-        assert_eq!((config.is_default_endpoint, config.api_key.as_deref()), (true, Some("helicone-key")));
+        assert_eq!((config.is_default_endpoint, sent(&config)), (true, Some("Bearer helicone-key")));
         let wrong = |name: &str| (name == "HELIO_BASE_URL").then(|| "nonsense".to_owned());
         assert!(Config::read(None, &wrong).err().unwrap().message.contains("HELIO_BASE_URL"));
         let config = Config::read(Some(r#"{"base_url":"http://own"}"#), &helicones).unwrap();
-        assert_eq!((config.is_default_endpoint, config.api_key), (false, None));
+        assert_eq!((config.is_default_endpoint, sent(&config)), (false, None));
     }
 
     #[test]

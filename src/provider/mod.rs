@@ -9,7 +9,6 @@ use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::config::Settings;
-use crate::failure::Failure;
 
 /// `User-Agent` and `Accept-Encoding`, unless [`headers`] has them: what the wire adds by itself costs a waiting stream
 /// less memory. (A stream is read as it comes; packed, it would come in lumps.)
@@ -17,17 +16,24 @@ pub const BY_THE_WIRE: [&str; 2] = [concat!("helio/", env!("CARGO_PKG_VERSION"))
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// So many headers are ours in a stream.
+/// So many headers are ours in a stream; a request for JSON has one more.
 const OURS: usize = 3;
 
+/// What a key is sent as. It does not show in Debug.
+pub fn authorization(key: &str) -> Result<HeaderValue, &'static str> {
+    let value = HeaderValue::try_from(format!("Bearer {key}")).ok();
+    let value = value.filter(|_| key.bytes().all(|byte| (0x21..0x7f).contains(&byte)));
+    let mut value = value.ok_or("holds a blank, a control character or a letter that HTTP does not allow in a key")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// The headers of a request: ours, Helicone's, and over them what the host set itself.
-pub fn headers(settings: &Settings, api_key: Option<&str>, streams: bool) -> Result<HeaderMap, Failure> {
-    let mut headers = HeaderMap::with_capacity(OURS + settings.headers.len() + settings.helicone.len());
-    if let Some(key) = api_key {
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| Failure::argument("the API key holds a character that HTTP does not allow"))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
+pub fn headers(settings: &Settings, authorization: Option<&HeaderValue>, streams: bool) -> HeaderMap {
+    let mut headers =
+        HeaderMap::with_capacity(OURS + usize::from(!streams) + settings.headers.len() + settings.helicone.len());
+    if let Some(value) = authorization {
+        headers.insert(AUTHORIZATION, value.clone());
     }
     headers.insert(CONTENT_TYPE, JSON);
     if streams {
@@ -41,7 +47,7 @@ pub fn headers(settings: &Settings, api_key: Option<&str>, streams: bool) -> Res
             headers.insert(name.clone(), value.clone());
         }
     }
-    Ok(headers)
+    headers
 }
 
 /// Whether a header of an answer belongs into the report.

@@ -1,16 +1,41 @@
 //! The buffers of a lane: nothing while idle, small while a stream trickles, larger while an answer floods.
 
+use std::sync::{Arc, Mutex};
+
 use ureq::unversioned::transport::Buffers;
 
-const INPUT_START: usize = 4 * 1024;
+/// What input and output begin with.
+const START: usize = 4 * 1024;
 const INPUT_MOST: usize = 64 * 1024;
-const OUTPUT_START: usize = 4 * 1024;
 /// Output is gathered up to here, so that head and body leave in one send.
 pub(super) const OUTPUT_MOST: usize = 64 * 1024;
 
-/// Input that grows when reads fill it, and output that is gathered until it is flushed.
+/// Buffers of the first size that no lane of a client needs now: to have them of the system for each request anew costs
+/// a thirtieth of it. Nobody waits for the lock, which could have been held when the process forked.
 #[derive(Default)]
+pub(super) struct Stock(Mutex<Vec<Vec<u8>>>);
+
+impl Stock {
+    const MOST: usize = 16;
+
+    fn take(&self) -> Vec<u8> {
+        let kept = self.0.try_lock().ok().and_then(|mut kept| kept.pop());
+        kept.unwrap_or_else(|| vec![0; START])
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        if buffer.len() == START
+            && let Ok(mut kept) = self.0.try_lock()
+            && kept.len() < Self::MOST
+        {
+            kept.push(buffer);
+        }
+    }
+}
+
+/// Input that grows when reads fill it, and output that is gathered until it is flushed.
 pub(super) struct Elastic {
+    stock: Arc<Stock>,
     input: Vec<u8>,
     start: usize, // input[start..end] was received and is not consumed
     end: usize,
@@ -21,21 +46,25 @@ pub(super) struct Elastic {
 }
 
 impl Elastic {
+    /// Empty ones, which come from this stock and go back to it.
+    pub fn new(stock: Arc<Stock>) -> Self {
+        let (input, output) = (Vec::new(), Vec::new());
+        Elastic { stock, input, start: 0, end: 0, progress: false, in_body: false, output, gathered: 0 }
+    }
+
     /// Give the memory back, if nothing is in it.
     pub fn relax(&mut self) {
         if self.start == self.end {
-            self.input = Vec::new();
+            self.stock.give_back(std::mem::take(&mut self.input));
             (self.start, self.end) = (0, 0);
         }
-        if self.gathered == 0 {
-            self.output = Vec::new();
-        }
+        self.relax_output();
     }
 
     /// Give the output's memory back: the request is sent.
     pub fn relax_output(&mut self) {
         if self.gathered == 0 {
-            self.output = Vec::new();
+            self.stock.give_back(std::mem::take(&mut self.output));
         }
     }
 
@@ -72,10 +101,10 @@ impl Elastic {
 
 impl Buffers for Elastic {
     fn output(&mut self) -> &mut [u8] {
-        let free = self.output.len() - self.gathered;
-        if free < OUTPUT_START / 2 {
-            let wanted = if self.output.is_empty() { OUTPUT_START } else { self.gathered + OUTPUT_MOST };
-            self.output.resize(wanted, 0);
+        if self.output.is_empty() {
+            self.output = self.stock.take();
+        } else if self.output.len() - self.gathered < START / 2 {
+            self.output.resize(self.gathered + OUTPUT_MOST, 0);
         }
         &mut self.output[self.gathered..]
     }
@@ -98,9 +127,10 @@ impl Buffers for Elastic {
             self.end -= self.start;
             self.start = 0;
         }
-        let free = self.input.len() - self.end;
-        if free < INPUT_START / 2 {
-            self.input.resize((self.input.len() * 2).max(INPUT_START), 0);
+        if self.input.is_empty() {
+            self.input = self.stock.take();
+        } else if self.input.len() - self.end < START / 2 {
+            self.input.resize(self.input.len() * 2, 0);
         }
         &mut self.input[self.end..]
     }
@@ -138,7 +168,7 @@ mod tests {
 
     #[test]
     fn input_grows_for_what_is_not_consumed_and_is_given_back_when_empty() {
-        let mut buffers = Elastic::default();
+        let mut buffers = Elastic::new(Arc::default());
         for round in 0..40u8 {
             let room = buffers.input_append_buf();
             room[..1000].fill(round);
@@ -156,8 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn buffers_are_used_again_by_whoever_needs_one_next() {
+        let stock = Arc::<Stock>::default();
+        let kept = || stock.0.lock().unwrap().len();
+        let mut lanes: Vec<_> = (0..Stock::MOST).map(|_| Elastic::new(stock.clone())).collect();
+        for lane in &mut lanes {
+            lane.tmp_and_output();
+        }
+        assert_eq!(kept(), 0);
+        lanes.iter_mut().for_each(Elastic::relax);
+        assert_eq!(kept(), Stock::MOST); // and as many have gone
+        lanes[0].output();
+        assert_eq!(kept(), Stock::MOST - 1);
+        lanes[0].input_append_buf();
+        lanes[0].input_appended(START); // a read that fills it makes it larger, and those are not kept
+        lanes[0].input_consume(START);
+        lanes[0].relax();
+        assert_eq!(kept(), Stock::MOST - 1);
+    }
+
+    #[test]
     fn a_body_is_shown_by_lines_that_end_in_cr_lf() {
-        let mut buffers = Elastic::default();
+        let mut buffers = Elastic::new(Arc::default());
         let text = b"4\r\na\rb\n\r\n0\r\n\r\nrest\r";
         buffers.input_append_buf()[..text.len()].copy_from_slice(text);
         buffers.input_appended(text.len());
@@ -173,7 +223,7 @@ mod tests {
 
     #[test]
     fn head_and_body_are_gathered_behind_each_other() {
-        let mut buffers = Elastic::default();
+        let mut buffers = Elastic::new(Arc::default());
         buffers.output()[..4].copy_from_slice(b"head");
         buffers.gather(4);
         let (_, output) = buffers.tmp_and_output();

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
+use super::buffers::Stock;
 use super::lane::Lane;
 use super::names::Names;
 use super::proxy::{Proxy, Target};
@@ -41,6 +42,7 @@ pub(super) struct Opener {
     names: Names,
     all: Arc<Connections>,
     spare: Mutex<Vec<Spare>>,
+    stock: Arc<Stock>,
 }
 
 /// A connection that was opened before anybody needed it.
@@ -94,8 +96,8 @@ impl Connector<()> for LaneConnector {
 
 impl LaneConnector {
     pub fn new(options: WireOptions) -> Self {
-        let (all, spare) = Default::default();
-        LaneConnector(Arc::new(Opener { options, names: Names::default(), all, spare }))
+        let (names, all, spare, stock) = Default::default();
+        LaneConnector(Arc::new(Opener { options, names, all, spare, stock }))
     }
 
     /// Open a connection and keep it for the next request that needs one. All requests of a client go to one place.
@@ -142,7 +144,7 @@ impl Opener {
         let target = Target::of(uri);
         let mut times = Times::default();
         let result = match &self.options.proxy {
-            None => self.tcp(&target, "base_url", slot, &mut times).map(|socket| Lane::new(socket, slot.clone())),
+            None => self.tcp(&target, "base_url", slot, &mut times).map(|socket| self.lane(socket, slot)),
             Some(proxy) => self.through(proxy, &target, slot, &mut times),
         };
         let result = result.and_then(|mut lane| {
@@ -156,6 +158,10 @@ impl Opener {
         });
         slot.set_times(times);
         result.inspect(|_| slot.arrived())
+    }
+
+    fn lane(&self, socket: Arc<Socket>, slot: &Arc<Slot>) -> Lane {
+        Lane::new(socket, self.stock.clone(), slot.clone())
     }
 
     /// TCP to a host by name or address.
@@ -223,7 +229,7 @@ impl Opener {
             WireError::new(Status::Proxy, format!("the proxy cannot be used: {}", error.message)).retryable(retryable)
         };
         let socket = self.tcp(proxy.address(), "proxy", slot, times).map_err(of_proxy)?;
-        let mut lane = Lane::new(socket, slot.clone());
+        let mut lane = self.lane(socket, slot);
         if proxy.wants_tls() {
             let started = Instant::now();
             let shaken = self.secure(&mut lane, slot, &Peer::proxy(proxy));
@@ -390,7 +396,8 @@ mod tests {
         let names = Names::pretending(|_, port| {
             Ok(["2001:db8::1", "192.0.2.1", "192.0.2.2"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).to_vec())
         });
-        let opener = Opener { options, names, all: Arc::default(), spare: Mutex::default() };
+        let (all, spare, stock) = Default::default();
+        let opener = Opener { options, names, all, spare, stock };
         let slot = Slot::new(Arc::default(), "the test".into(), Box::new(|_| ()));
         opener.open(&"http://name.test:80/".parse().unwrap(), &slot).unwrap();
         server.join().unwrap();

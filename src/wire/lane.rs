@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustls::ClientConnection;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
-use super::buffers::{Elastic, OUTPUT_MOST};
+use super::buffers::{Elastic, OUTPUT_MOST, Stock};
 use super::carrier::{Carrier, Waits, has_said_nothing};
 use super::interim::{self, Head};
 use super::slot::{self, End, Slot};
@@ -44,8 +44,8 @@ impl std::fmt::Debug for Lane {
 
 impl Lane {
     /// A lane for the exchange that opened it.
-    pub fn new(socket: Arc<Socket>, slot: Arc<Slot>) -> Self {
-        Lane { socket, tls: None, below: None, buffers: Elastic::default(), slot: Some(slot), muted: None, interim: 0 }
+    pub fn new(socket: Arc<Socket>, stock: Arc<Stock>, slot: Arc<Slot>) -> Self {
+        Lane { socket, tls: None, below: None, buffers: Elastic::new(stock), slot: Some(slot), muted: None, interim: 0 }
     }
 
     /// Do the TLS handshake, blocking, within the TLS that is there already. A stop shuts the socket down under it.
@@ -356,6 +356,32 @@ impl Transport for Lane {
 /// is packed decides who can read it. To see one where there is none costs a thread and no more.
 fn names_a_coding(head: &[u8]) -> bool {
     const FIELD: &[u8] = b"content-encoding:";
-    memchr::memchr_iter(b'\n', head)
-        .any(|end| head.get(end + 1..end + 1 + FIELD.len()).is_some_and(|line| line.eq_ignore_ascii_case(FIELD)))
+    let begins_body = |line: &&[u8]| {
+        let behind = line.strip_prefix(b"\r\n").or(line.strip_prefix(b"\n"));
+        behind.is_some_and(|behind| !behind.starts_with(b"HTTP/")) // which follows an interim head
+    };
+    memchr::memchr_iter(b'\n', head).map(|end| &head[end + 1..]).take_while(|line| !begins_body(line)).any(|line| {
+        matches!(line, [b'c' | b'C', ..])
+            && line.get(..FIELD.len()).is_some_and(|name| name.eq_ignore_ascii_case(FIELD))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coding_is_seen_in_heads_and_not_in_bodies() {
+        for (head, is_packed) in [
+            ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\nserver: x\ncontent-encoding:gzip", true),
+            ("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\ncontent-encodin", false),
+            ("HTTP/1.1 200 OK\r\ncontent-type: content-encoding:\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nserver: x\r\n\r\n\ncontent-encoding: gzip\n", false),
+            ("", false),
+        ] {
+            assert_eq!(names_a_coding(head.as_bytes()), is_packed, "{head:?}");
+        }
+    }
 }
