@@ -10,8 +10,8 @@ const INPUT_MOST: usize = 64 * 1024;
 /// Output is gathered up to here, so that head and body leave in one send.
 pub(super) const OUTPUT_MOST: usize = 64 * 1024;
 
-/// Buffers of the first size that no lane of a client needs now: to have them of the system for each request anew costs
-/// a thirtieth of it. Nobody waits for the lock, which could have been held when the process forked.
+/// Buffers of the first size that no lane of a client needs now: asked for one of them, the allocator tidies up each
+/// time. Nobody waits for the lock, which could have been held when the process forked.
 #[derive(Default)]
 pub(super) struct Stock(Mutex<Vec<Vec<u8>>>);
 
