@@ -8,7 +8,7 @@
  * COUNT requests (or streams of CHUNKS chunks each) are measured, after WARMUP unmeasured ones, all on one
  * connection. A plain stream is one without OpenAI's "obfuscation". CPU is that of the whole process, every thread, user and system. BENCH_MAX_SECONDS (default 60) ends a run
  * early; the line then says cut=1 and counts what was done. BENCH_BARE=1 leaves out the clock reading and sorting for the
- * percentiles, for runs whose instructions or allocations are counted.
+ * percentiles, and what is read of /proc meanwhile, for runs whose instructions or allocations are counted.
  */
 #ifndef HELIO_BENCH_BENCH_H
 #define HELIO_BENCH_BENCH_H

@@ -180,7 +180,7 @@ def targets(results):
         return results.ratio("answers", "cpu_ns_per_op", "helio_complete", "curl_easy", mode=mode)
 
     def heap(client):
-        return max(results.values("counts", "heap_calls", client=client, mode=mode)[0] for mode in ("stream", "plain"))
+        return max(calls for mode in ("stream", "plain", "alone") for calls in results.values("counts", "heap_calls", client=client, mode=mode))
 
     chunk, to_async = least("stream"), results.ratio("answers", "cpu_ns_per_op", "helio_complete", "async_openai", mode="stream")
     most = int(max(row["streams"] for row in results.all("paced")))
@@ -202,6 +202,7 @@ def targets(results):
 
 def answers_table(results, mode):
     unit, scale, digits = ("µs", 1000, 1) if mode == "requests" else ("ns", 1, 0)
+    heaps = {mode: "heap calls"} | ({"alone": "alone"} if mode == "stream" else {})
     rows = []
     for client in results.clients("answers", mode=mode):
         row = [NAMES[client], spread(results.values("answers", "cpu_ns_per_op", client=client, mode=mode), scale, digits)]
@@ -209,11 +210,11 @@ def answers_table(results, mode):
         walls = [results.median("answers", figure, client=client, mode=mode) for figure in ("wall_p50_us", "wall_p99_us")]
         if mode == "requests":
             row += [number(wall, 0) for wall in walls]
-        row += [number(results.median("counts", "heap_calls", client=client, mode=mode), 2)]
+        row += [number(results.median("counts", "heap_calls", client=client, mode=counted), 2) for counted in heaps]
         row += [number(results.median("counts", "instructions", client=client, mode=mode), 0)]
         rows.append(row)
     walls = ["p50 µs", "p99 µs"] if mode == "requests" else []
-    return table(["", f"CPU {unit}", "× libcurl easy", *walls, "heap calls", "instructions"], rows)
+    return table(["", f"CPU {unit}", "× libcurl easy", *walls, *heaps.values(), "instructions"], rows)
 
 
 def shares_table(results):

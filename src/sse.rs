@@ -20,6 +20,18 @@ pub enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooLarge;
 
+/// A spare buffer is no larger: most events are smaller, and it ends as what a stream keeps.
+const SPARE_MOST: usize = 1024;
+
+/// Give a buffer back, empty: into `spare` if it is larger than what is there, and not too large.
+pub fn give_up(buffer: &mut Vec<u8>, spare: &mut Vec<u8>) {
+    let mut buffer = std::mem::take(buffer);
+    if buffer.capacity() > spare.capacity() && buffer.capacity() <= SPARE_MOST {
+        buffer.clear();
+        *spare = buffer;
+    }
+}
+
 /// Cuts a stream of bytes into events.
 pub struct Events {
     limit: usize,
@@ -103,13 +115,20 @@ impl Events {
         })
     }
 
-    /// Give back memory that holds nothing.
-    pub fn relax(&mut self) {
+    /// Use this buffer, if there is none.
+    pub fn lend(&mut self, spare: &mut Vec<u8>) {
+        if self.data.capacity() == 0 {
+            self.data = std::mem::take(spare);
+        }
+    }
+
+    /// Give back memory that holds nothing; a buffer into `spare`.
+    pub fn relax(&mut self, spare: &mut Vec<u8>) {
         if self.length == 0 {
-            self.line = Vec::new();
+            give_up(&mut self.line, spare);
         }
         if self.data.is_empty() {
-            self.data = Vec::new();
+            give_up(&mut self.data, spare);
         }
     }
 
@@ -168,7 +187,7 @@ impl Events {
         }
         if self.has_data {
             self.data.push(b'\n');
-        } else if self.data.capacity() == 0 {
+        } else {
             self.data.reserve_exact(value.len() + 1); // most events are one line, which will end in a NUL
         }
         self.data.extend_from_slice(value);
@@ -253,6 +272,30 @@ mod tests {
         assert_eq!(read(&[b"data: a\n\n{\"error\":1}\ndata: b\n\n"]).0.len(), 3);
         // The type belongs to one event only.
         assert_eq!(read(&[b"event: error\n\ndata: fine\n\n"]).0, messages(&["fine"]));
+    }
+
+    #[test]
+    fn a_buffer_goes_from_one_stream_to_the_next() {
+        let (mut spare, mut data) = (Vec::new(), Vec::new());
+        let mut one_event = |text: &str, spare: &mut Vec<u8>| {
+            let mut events = Events::new(1 << 20);
+            events.lend(spare);
+            let lent = events.data.capacity();
+            assert_eq!(spare.capacity(), 0);
+            assert_eq!(events.next(&mut text.as_bytes(), &mut data).unwrap(), Some(Kind::Message));
+            assert_eq!(data, text.strip_prefix("data: ").unwrap().trim_end().as_bytes());
+            events.relax(spare);
+            assert_eq!(events.data.capacity(), 0);
+            give_up(&mut data, spare);
+            assert!(spare.is_empty());
+            lent
+        };
+        let long = format!("data: {}\n\n", "x".repeat(2 * SPARE_MOST));
+        assert_eq!(one_event("data: four\n\n", &mut spare), 0);
+        assert_eq!(one_event("data: twelve bytes\n\n", &mut spare), 5); // with room for a NUL
+        assert_eq!(one_event("data: a\n\n", &mut spare), 13);
+        assert_eq!(one_event(&long, &mut spare), 13); // and then too large to be kept
+        assert_eq!(one_event("data: a\n\n", &mut spare), 0);
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Call<'_> {
         if let Some(since) = reading.full_since.take() {
             self.host_was_slow(self.now() - since);
         }
+        reading.body.lend(&mut buffer.spare);
         let mut arrival = Arrival { answered: reading.slot.answered(), at: self.now() };
         let mut pause = self.take(reading, &left, arrival.at);
         for _ in 0..READS_A_TURN {
@@ -105,7 +106,7 @@ impl Call<'_> {
             }
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                reading.body.relax();
+                reading.body.relax(&mut buffer.spare);
                 return Some(Pause::Empty);
             }
             // ureq drops what it had decoded of this read before it met the fault; it lies in the buffer, which

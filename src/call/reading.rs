@@ -109,32 +109,35 @@ pub struct Ended {
     pub(super) tail: Option<Tail>,
 }
 
-/// What reads go into: all NUL between them.
+/// What reads go into: all NUL between them. And what the streams that are read one after the other lend each other.
 #[derive(Default)]
-pub struct ReadBuffer(Vec<u8>);
+pub struct ReadBuffer {
+    bytes: Vec<u8>,
+    pub(super) spare: Vec<u8>, // empty
+}
 
 impl ReadBuffer {
     pub(super) fn room(&mut self) -> &mut [u8] {
-        if self.0.is_empty() {
-            self.0.resize(READ_FIRST, 0);
+        if self.bytes.is_empty() {
+            self.bytes.resize(READ_FIRST, 0);
         }
-        &mut self.0
+        &mut self.bytes
     }
 
     pub(super) fn filled(&self, count: usize) -> &[u8] {
-        &self.0[..count]
+        &self.bytes[..count]
     }
 
     /// A read has brought so many bytes, and they were used.
     pub(super) fn clear(&mut self, count: usize) {
-        self.0[..count].fill(0);
-        if count == self.0.len() && count < READ_MOST {
-            self.0.resize(READ_MOST, 0);
+        self.bytes[..count].fill(0);
+        if count == self.bytes.len() && count < READ_MOST {
+            self.bytes.resize(READ_MOST, 0);
         }
     }
 
     pub(super) fn clear_all(&mut self) {
-        self.0.fill(0);
+        self.bytes.fill(0);
     }
 }
 

@@ -121,10 +121,17 @@ impl Body {
         }
     }
 
-    /// Give back memory that holds nothing until more bytes come.
-    pub fn relax(&mut self) {
+    /// Use this buffer for the next event, if there is none.
+    pub fn lend(&mut self, spare: &mut Vec<u8>) {
         if let Form::Stream(stream) = &mut self.form {
-            stream.relax();
+            stream.lend(spare);
+        }
+    }
+
+    /// Give back memory that holds nothing until more bytes come; a buffer into `spare`.
+    pub fn relax(&mut self, spare: &mut Vec<u8>) {
+        if let Form::Stream(stream) = &mut self.form {
+            stream.relax(spare);
         }
     }
 

@@ -4,7 +4,7 @@ use super::assemble::{Assembly, Words};
 use super::chunk::{CHOICES_MOST, Chunk};
 use super::json;
 use super::repeat::Pattern;
-use crate::sse::{Events, Kind, TooLarge};
+use crate::sse::{Events, Kind, TooLarge, give_up};
 use crate::text::{ZString, lossy};
 
 /// What came out of the bytes so far.
@@ -113,10 +113,15 @@ impl Stream {
         self.read(input, wants_words)
     }
 
-    /// Give back memory that holds nothing until more bytes come.
-    pub fn relax(&mut self) {
-        self.events.relax();
-        self.data = Vec::new();
+    /// Use this buffer for the next event, if there is none.
+    pub fn lend(&mut self, spare: &mut Vec<u8>) {
+        self.events.lend(spare);
+    }
+
+    /// Give back memory that holds nothing until more bytes come; a buffer into `spare`.
+    pub fn relax(&mut self, spare: &mut Vec<u8>) {
+        self.events.relax(spare);
+        give_up(&mut self.data, spare);
     }
 
     fn read(&mut self, input: &mut &[u8], wants_words: bool) -> Result<Step, Fault> {
