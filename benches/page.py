@@ -61,10 +61,12 @@ class Results:
         found = self.values(part, figure, **wanted)
         return statistics.median(found) if found else None
 
-    def ratio(self, part, figure, one, other, **wanted):
-        """The median of the ratios within each round: what disturbs the machine disturbs neighbours alike."""
-        of = {row["round"]: row[figure] for row in self.all(part, client=other, **wanted) if row.get(figure)}
-        found = [row[figure] / of[row["round"]] for row in self.all(part, client=one, **wanted) if row["round"] in of]
+    def ratio(self, part, figure, one, other, less=None, **wanted):
+        """The median of the ratios within each round: what disturbs the machine disturbs neighbours alike. `less`: a client whose figure is taken off both."""
+        floor = {row["round"]: row[figure] for row in self.all(part, client=less, **wanted)} if less else {}
+        by_round = lambda client: {row["round"]: row[figure] - floor.get(row["round"], 0) for row in self.all(part, client=client, **wanted)}
+        ones, others = by_round(one), by_round(other)
+        found = [ones[number] / others[number] for number in ones if others.get(number, 0) > 0]
         return statistics.median(found) if found else None
 
     def clients(self, part, **wanted):
@@ -209,11 +211,12 @@ def answers_table(results, mode):
         row.append(number(results.ratio("answers", "cpu_ns_per_op", client, "curl_easy", mode=mode), 2))
         walls = [results.median("answers", figure, client=client, mode=mode) for figure in ("wall_p50_us", "wall_p99_us")]
         if mode == "requests":
+            row += [number(results.ratio("answers", "cpu_ns_per_op", client, "curl_easy", less="floor", mode=mode), 2)]
             row += [number(wall, 0) for wall in walls]
         row += [number(results.median("counts", "heap_calls", client=client, mode=counted), 2) for counted in heaps]
         row += [number(results.median("counts", "instructions", client=client, mode=mode), 0)]
         rows.append(row)
-    walls = ["p50 µs", "p99 µs"] if mode == "requests" else []
+    walls = ["less the floor", "p50 µs", "p99 µs"] if mode == "requests" else []
     return table(["", f"CPU {unit}", "× libcurl easy", *walls, *heaps.values(), "instructions"], rows)
 
 
@@ -327,6 +330,8 @@ One connection, an answer of 1.2 KB, in turn.
 ![](images/bench-request.svg)
 
 {answers_table(results, "requests")}
+
+{notes.get("request", "")}
 
 ## A chunk of an unpaced stream
 

@@ -213,7 +213,7 @@ def paced_server(program, rate, streams, chunks, tls):
 def answers(run):
     """Warm requests and unpaced streams, one after the other on one connection."""
     with fast_server() as port:
-        for number in range(run.rounds(9)):
+        for number in range(run.rounds(27)):
             say(f"answers: round {number + 1}")
             for mode in ("requests", "stream", "plain"):
                 for client in run.clients:
