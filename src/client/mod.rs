@@ -21,12 +21,11 @@ use ureq::http::HeaderValue;
 use crate::call::{self, Call, Completer, Deadlines, End, Job, Limiter, Tail, Ticket};
 use crate::check::{self, Mode};
 use crate::clock::Clock;
-use crate::config::{Config, Settings};
+use crate::config::{self, Config, Settings};
 use crate::deliver::{Delivery, Mailroom, Notify, Outlet, Received, Receiver, Taken, is_inside};
 use crate::failure::Failure;
 use crate::log::{Level, Log, Sink};
 use crate::os;
-use crate::provider;
 use crate::secrets::Secrets;
 use crate::status::Status;
 use crate::text::ZString;
@@ -174,7 +173,7 @@ impl Client {
     /// Use another key from the next attempt on; `None`: none.
     pub fn set_api_key(&self, key: Option<&str>) -> Result<(), Failure> {
         let key = key.filter(|key| !key.is_empty());
-        let authorization = key.map(provider::authorization).transpose();
+        let authorization = key.map(config::authorization).transpose();
         let authorization = authorization.map_err(|why| Failure::argument(format!("the key {why}")))?;
         if let Some(key) = key {
             write(&self.secrets).add(key);

@@ -14,7 +14,7 @@ use ureq::http::{HeaderValue, Uri};
 
 use crate::check::Mode;
 use crate::failure::Failure;
-use crate::provider::{self, helicone};
+use crate::provider::helicone;
 use crate::section::Section;
 use crate::status::Status;
 use crate::wire::{Proxy, Roots, TlsOptions, check_port};
@@ -106,7 +106,7 @@ impl Config {
         };
         let own_key = root.text("api_key")?;
         let api_key = own_key.map(str::to_owned).or_else(of_environment).filter(|key| !key.is_empty());
-        let authorization = api_key.as_deref().map(provider::authorization).transpose();
+        let authorization = api_key.as_deref().map(authorization).transpose();
         let authorization = authorization.map_err(|why| match own_key {
             Some(_) => root.mistake("api_key", why),
             None => of_variable("HELIO_API_KEY or HELICONE_API_KEY", why.to_owned()),
@@ -188,6 +188,15 @@ fn parse_object(text: &str, what: &str) -> Result<Value, Failure> {
         Ok(_) => Err(Failure::new(Status::InvalidJson, format!("the {what} must be one JSON object, {{…}}"))),
         Err(error) => Err(Failure::new(Status::InvalidJson, format!("the {what} is no JSON object: {error}"))),
     }
+}
+
+/// What a key is sent as. It does not show in Debug.
+pub fn authorization(key: &str) -> Result<HeaderValue, &'static str> {
+    let value = HeaderValue::try_from(format!("Bearer {key}")).ok();
+    let value = value.filter(|_| key.bytes().all(|byte| (0x21..0x7f).contains(&byte)));
+    let mut value = value.ok_or("holds a blank, a control character or a letter that HTTP does not allow in a key")?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// `base_url` with `/chat/completions` behind its path, unless it ends so; a query is kept.

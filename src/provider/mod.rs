@@ -19,15 +19,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// So many headers are ours in a stream; a request for JSON has one more.
 const OURS: usize = 3;
 
-/// What a key is sent as. It does not show in Debug.
-pub fn authorization(key: &str) -> Result<HeaderValue, &'static str> {
-    let value = HeaderValue::try_from(format!("Bearer {key}")).ok();
-    let value = value.filter(|_| key.bytes().all(|byte| (0x21..0x7f).contains(&byte)));
-    let mut value = value.ok_or("holds a blank, a control character or a letter that HTTP does not allow in a key")?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// The headers of a request: ours, Helicone's, and over them what the host set itself.
 pub fn headers(settings: &Settings, authorization: Option<&HeaderValue>, streams: bool) -> HeaderMap {
     let mut headers =
