@@ -271,12 +271,12 @@ def heap_calls_of(client, port, mode, quick=False):
     return (later[many] - later[few]) / (last - first) / (many - few)
 
 
-def heap_calls_alone(client, quick=False):
+def heap_calls_alone(client, program, quick=False):
     """The same of a chunk that comes alone, as over a network: the stream has nothing to read before and after it."""
     streams, rate, few, many = (5, 50, 10, 20) if quick else (20, 500, 200, 800)
 
     def total(chunks):
-        with paced_server(streams_program(True), rate, streams, chunks, False) as (port, env):
+        with paced_server(program, rate, streams, chunks, False) as (port, env):
             return total_heap_calls_of(client, port, "paced", (streams, 1, chunks), env)
 
     return (total(many) - total(few)) / (streams + 1) / (many - few)
@@ -321,7 +321,7 @@ def counts(run):
                     row["instructions"] = instructions_of(client, port, mode, run.quick)
                 run.add("counts", 0, row)
             if client.name in ALONE:
-                run.add("counts", 0, {"client": client.name, "mode": "alone", "heap_calls": heap_calls_alone(client, run.quick)})
+                run.add("counts", 0, {"client": client.name, "mode": "alone", "heap_calls": heap_calls_alone(client, streams_program(run.quick), run.quick)})
 
 
 # How many streams, how many chunks a second on each, how many chunks.
@@ -458,7 +458,7 @@ def guard(lib):
     with fast_server() as port:
         now = {mode: round(instructions_of(clients[0], port, mode)) for mode in ("requests", "stream", "plain")}
         for client in clients:
-            calls, alone = heap_calls_of(client, port, "stream"), heap_calls_alone(client)
+            calls, alone = heap_calls_of(client, port, "stream"), heap_calls_alone(client, streams_program(True))
             print(f"guard {client.name}: {calls:.4f} allocations per chunk, {alone:.4f} if it comes alone")
             worse |= max(calls, alone) > GUARD_ALLOCATIONS
     if os.environ.get("HELIO_BLESS"):

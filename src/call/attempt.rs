@@ -76,7 +76,7 @@ impl Call<'_> {
         });
         let slot = Slot::new(self.job.stop.clone(), self.around.endpoint.peer.clone(), on_step);
         let authorization = self.around.authorization.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        let headers = provider::headers(&self.job.settings, authorization.as_ref(), self.job.facts.streams);
+        let headers = provider::headers(&self.job.settings, authorization, self.job.facts.streams);
         let outgoing = Outgoing {
             uri: self.around.endpoint.uri.clone(),
             headers,

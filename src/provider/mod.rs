@@ -20,11 +20,11 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OURS: usize = 3;
 
 /// The headers of a request: ours, Helicone's, and over them what the host set itself.
-pub fn headers(settings: &Settings, authorization: Option<&HeaderValue>, streams: bool) -> HeaderMap {
+pub fn headers(settings: &Settings, authorization: Option<HeaderValue>, streams: bool) -> HeaderMap {
     let mut headers =
         HeaderMap::with_capacity(OURS + usize::from(!streams) + settings.headers.len() + settings.helicone.len());
     if let Some(value) = authorization {
-        headers.insert(AUTHORIZATION, value.clone());
+        headers.insert(AUTHORIZATION, value);
     }
     headers.insert(CONTENT_TYPE, JSON);
     if streams {

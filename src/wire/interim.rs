@@ -36,11 +36,17 @@ pub(super) fn look(input: &[u8]) -> Head<'_> {
 
 /// Where the first blank line ends.
 pub(super) fn end_of_head(input: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'\n', input).find_map(|at| match &input[at + 1..] {
-        [b'\n', ..] => Some(at + 2),
-        [b'\r', b'\n', ..] => Some(at + 3),
-        _ => None,
-    })
+    later_lines(input).find_map(behind_blank_line).map(|behind| input.len() - behind.len())
+}
+
+/// Each line but the first, with all that follows it.
+pub(super) fn later_lines(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    memchr::memchr_iter(b'\n', input).map(|end| &input[end + 1..])
+}
+
+/// What follows the blank line that stands here.
+pub(super) fn behind_blank_line(input: &[u8]) -> Option<&[u8]> {
+    input.strip_prefix(b"\r\n").or_else(|| input.strip_prefix(b"\n"))
 }
 
 /// Whether an answer begins here, or something that nobody can make sense of.

@@ -356,11 +356,9 @@ impl Transport for Lane {
 /// is packed decides who can read it. To see one where there is none costs a thread and no more.
 fn names_a_coding(head: &[u8]) -> bool {
     const FIELD: &[u8] = b"content-encoding:";
-    let begins_body = |line: &&[u8]| {
-        let behind = line.strip_prefix(b"\r\n").or(line.strip_prefix(b"\n"));
-        behind.is_some_and(|behind| !behind.starts_with(b"HTTP/")) // which follows an interim head
-    };
-    memchr::memchr_iter(b'\n', head).map(|end| &head[end + 1..]).take_while(|line| !begins_body(line)).any(|line| {
+    // An interim head may stand before the one that counts.
+    let is_head = |line: &&[u8]| interim::behind_blank_line(line).is_none_or(|behind| behind.starts_with(b"HTTP/"));
+    interim::later_lines(head).take_while(is_head).any(|line| {
         matches!(line, [b'c' | b'C', ..])
             && line.get(..FIELD.len()).is_some_and(|name| name.eq_ignore_ascii_case(FIELD))
     })
