@@ -210,6 +210,23 @@ fn a_zipped_stream_survives_arriving_byte_by_byte() {
 }
 
 #[test]
+fn a_zipped_stream_behind_an_interim_head_is_unpacked() {
+    let outcome = ask_stream(|conn| {
+        let zipped = zipped(&hello());
+        let head = format!(
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+             content-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+            zipped.concat().len()
+        );
+        conn.send(head); // both heads at once
+        for piece in zipped {
+            conn.send(piece);
+        }
+    });
+    outcome.ok();
+}
+
+#[test]
 fn broken_gzip_is_a_protocol_error() {
     let outcome = ask_stream(|conn| {
         let body = zipped(&[say("Hello")]).remove(0);
