@@ -211,19 +211,35 @@ fn a_zipped_stream_survives_arriving_byte_by_byte() {
 
 #[test]
 fn a_zipped_stream_behind_an_interim_head_is_unpacked() {
-    let outcome = ask_stream(|conn| {
-        let zipped = zipped(&hello());
-        let head = format!(
-            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-             content-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
-            zipped.concat().len()
-        );
-        conn.send(head); // both heads at once
-        for piece in zipped {
-            conn.send(piece);
+    let seen = Gate::new();
+    let server = {
+        let seen = seen.clone();
+        Server::new(move |_, conn| {
+            let zipped = zipped(&hello());
+            let head = format!(
+                "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                 content-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+                zipped.concat().len()
+            );
+            conn.send(head); // both heads at once
+            for (place, piece) in zipped.into_iter().enumerate() {
+                conn.send(piece);
+                if place < 3 {
+                    seen.wait_for(place + 1);
+                }
+            }
+        })
+    };
+    let client = Client::of(&server);
+    let call = client.call(ASK_STREAM).on_event(|event| {
+        if event.is_chunk() {
+            seen.open();
         }
+        0
     });
+    let outcome = call.run();
     outcome.ok();
+    assert_eq!((outcome.content().as_str(), outcome.chunks().len()), ("Hello", 5));
 }
 
 #[test]
