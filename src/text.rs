@@ -1,15 +1,9 @@
 //! Text for C: UTF-8 with a NUL behind it that the length does not count, and small helpers for text.
 
 /// A string that is followed by a NUL byte wherever its pointer goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ZString {
-    bytes: String, // ends in NUL, always
-}
-
-impl Default for ZString {
-    fn default() -> Self {
-        ZString::from(String::new())
-    }
+    bytes: String, // ends in NUL, or is empty: no text, no memory
 }
 
 impl From<String> for ZString {
@@ -34,7 +28,7 @@ impl ZString {
 
     /// Bytes of the text, the NUL not counted.
     pub fn len(&self) -> usize {
-        self.bytes.len() - 1
+        self.bytes.len().saturating_sub(1)
     }
 
     /// Whether there is no text.
@@ -42,16 +36,32 @@ impl ZString {
         self.len() == 0
     }
 
+    /// This, if there is text.
+    pub fn non_empty(&self) -> Option<&Self> {
+        (!self.is_empty()).then_some(self)
+    }
+
     /// For C: `len()` bytes and a NUL.
     pub fn as_ptr(&self) -> *const std::ffi::c_char {
-        self.bytes.as_ptr().cast()
+        if self.bytes.is_empty() { c"".as_ptr() } else { self.bytes.as_ptr().cast() }
     }
 
     /// Replace the text by what `write` appends; the buffer is kept.
     pub fn rewrite(&mut self, write: impl FnOnce(&mut String)) {
         self.bytes.clear();
+        self.append(write);
+    }
+
+    /// Behind the text goes what `write` appends.
+    pub fn append(&mut self, write: impl FnOnce(&mut String)) {
+        self.bytes.pop();
         write(&mut self.bytes);
         self.bytes.push('\0');
+    }
+
+    /// No text any more; the buffer is kept.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
     }
 
     /// The text as an ordinary string.
@@ -112,8 +122,17 @@ mod tests {
         assert_eq!((text.len(), text.as_str(), text.bytes.as_bytes()[4]), (4, "häh", 0));
         text.rewrite(|buffer| buffer.push_str("other"));
         assert_eq!(text.as_str(), "other");
-        assert_eq!(text.into_string(), "other");
-        assert!(ZString::default().is_empty());
+        text.append(|buffer| buffer.push_str(" one"));
+        assert_eq!((text.as_str(), text.bytes.as_bytes()[9]), ("other one", 0));
+        assert_eq!(text.clone().into_string(), "other one");
+        text.clear();
+        for mut empty in [text, ZString::default()] {
+            // SAFETY: it points to text that ends in a NUL.
+            assert_eq!(unsafe { std::ffi::CStr::from_ptr(empty.as_ptr()) }, c"");
+            assert_eq!((empty.is_empty(), empty.as_str()), (true, ""));
+            empty.append(|buffer| buffer.push('a'));
+            assert_eq!((empty.as_str(), empty.bytes.as_bytes()[1]), ("a", 0));
+        }
     }
 
     #[test]

@@ -28,12 +28,12 @@ mod deliver {
         pub kind: EventKind,
         pub request: u64,
         pub data: Option<&'a ZString>,
-        pub text: &'a str,
-        pub reasoning: &'a str,
+        pub text: Option<&'a ZString>,
+        pub reasoning: Option<&'a ZString>,
         pub status: Status,
         pub http_status: u16,
         pub failure: Option<&'a Failure>,
-        pub report: Option<&'a str>,
+        pub report: Option<&'a ZString>,
     }
 
     pub trait Receiver: Send {
@@ -67,6 +67,7 @@ use deliver::{Delivery, Event, EventKind, Mailroom, QueueLimits, Receiver, Shown
 use loom::sync::atomic::AtomicBool;
 use loom::thread::{JoinHandle, Thread, park, spawn};
 use status::Status;
+use text::ZString;
 
 /// Runs a model in all orders with at most so many preemptions.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
@@ -88,9 +89,9 @@ const ROOMY: QueueLimits = QueueLimits { events: 100, bytes: 1000 };
 /// Of so many bytes is the first chunk, the second twice as long, and so on.
 const GROWS_BY: usize = 7;
 
-fn event(request: u64, kind: EventKind, text: &str) -> Event<'_> {
+fn event(request: u64, kind: EventKind, text: Option<&ZString>) -> Event<'_> {
     let (status, http_status) = (Status::Ok, 200);
-    Event { kind, request, data: None, text, reasoning: "", status, http_status, failure: None, report: None }
+    Event { kind, request, data: None, text, reasoning: None, status, http_status, failure: None, report: None }
 }
 
 /// What the host has seen of one request.
@@ -170,21 +171,21 @@ impl House {
     /// Who makes the events of a request: waits for room, and ends early if nobody wants more. The number of waits.
     fn make(&self, delivery: Delivery, id: u64, chunks: usize) -> usize {
         let mut waits = 0;
-        let mut shown = self.room.push(delivery, &event(id, EventKind::Response, ""));
+        let mut shown = self.room.push(delivery, &event(id, EventKind::Response, None));
         for number in 1..=chunks {
             if shown == Shown::Refused {
                 break;
             }
-            let text = "x".repeat(number * GROWS_BY);
-            shown = self.room.push(delivery, &event(id, EventKind::Chunk, &text));
+            let text = ZString::from("x".repeat(number * GROWS_BY));
+            shown = self.room.push(delivery, &event(id, EventKind::Chunk, Some(&text)));
             if shown == Shown::Full {
                 waits += 1;
                 self.wait_for_room(delivery, id);
-                shown = self.room.push(delivery, &event(id, EventKind::Chunk, &text));
+                shown = self.room.push(delivery, &event(id, EventKind::Chunk, Some(&text)));
                 assert_ne!(shown, Shown::Full, "there was to be room");
             }
         }
-        self.room.push(delivery, &event(id, EventKind::Done, ""));
+        self.room.push(delivery, &event(id, EventKind::Done, None));
         waits
     }
 
@@ -332,7 +333,7 @@ fn two_receivers_and_two_requests_leave_nobody_asleep() {
             let other = start(&house, move |house| house.receive(delivery, 1));
             let maker = start(&house, move |house| {
                 for id in 0..2 {
-                    house.room.push(delivery, &event(id, EventKind::Done, ""));
+                    house.room.push(delivery, &event(id, EventKind::Done, None));
                 }
                 house.room.shut();
             });
@@ -352,7 +353,7 @@ fn who_takes_the_last_event_after_a_shutdown_tells_the_others() {
             let other = start(&house, move |house| house.receive(delivery, 0));
             let maker = start(&house, move |house| {
                 house.room.shut();
-                house.room.push(delivery, &event(0, EventKind::Done, ""));
+                house.room.push(delivery, &event(0, EventKind::Done, None));
             });
             house.receive(delivery, 0);
             other.join().unwrap();
@@ -488,7 +489,7 @@ fn release_lets_everybody_go_and_shows_nothing_more() {
             maker.join().unwrap();
             assert!(house.seen[0].kinds().len() <= at_most_one_in_delivery);
             assert_eq!(house.room.pending(), 0);
-            assert_eq!(house.room.push(delivery, &event(0, EventKind::Done, "")), Shown::Refused);
+            assert_eq!(house.room.push(delivery, &event(0, EventKind::Done, None)), Shown::Refused);
         });
     }
 }
@@ -518,7 +519,7 @@ fn a_submission_that_races_a_shutdown_is_seen_to_its_end_or_not_at_all() {
                     house.room.withdraw(0);
                     return false;
                 }
-                house.room.push(delivery, &event(0, EventKind::Done, ""));
+                house.room.push(delivery, &event(0, EventKind::Done, None));
                 true
             });
             let receiver = start(&house, move |house| house.receive(delivery, 0));
@@ -537,7 +538,7 @@ fn the_handle_says_what_is_pending() {
         let handle = house.room.handle().expect("a descriptor") as i32;
         let maker = start(&house, |house| {
             for kind in [EventKind::Response, EventKind::Chunk] {
-                house.room.push(Delivery::Pull, &event(0, kind, "x"));
+                house.room.push(Delivery::Pull, &event(0, kind, Some(&ZString::of("x"))));
             }
         });
         let canceller = start(&house, |house| house.room.silence(0));

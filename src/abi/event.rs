@@ -1,12 +1,11 @@
 //! Events, as the host sees them.
 
-use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::ptr::{from_ref, null};
 use std::sync::Arc;
 
 use super::{helio_error, helio_status};
-use crate::deliver::{Event, EventKind, Parcel, Receiver, Stock, Taken};
+use crate::deliver::{Event, Parcel, Receiver, Stock, Taken};
 use crate::text::ZString;
 
 /// A request's number: issued by the library, never 0, never used twice.
@@ -72,18 +71,6 @@ pub(super) struct HostFunction {
     pub user_data: *mut c_void,
 }
 
-/// What an event says, with its NUL behind it.
-#[derive(Default)]
-struct Said {
-    text: ZString,
-    reasoning: ZString,
-}
-
-thread_local! {
-    /// Used for one event after the other; a callback inside a callback takes another.
-    static SAID: Cell<Option<Said>> = const { Cell::new(None) };
-}
-
 // SAFETY: the contract says on which threads on_event runs, one at a time; its pointer is only handed back.
 unsafe impl Send for HostFunction {}
 
@@ -95,55 +82,34 @@ impl HostFunction {
 
 impl Receiver for HostFunction {
     fn receive(&mut self, event: &Event<'_>) -> bool {
-        let mut said = SAID.take().unwrap_or_default();
-        said.text.rewrite(|text| text.push_str(event.text));
-        said.reasoning.rewrite(|text| text.push_str(event.reasoning));
-        let report = event.report.map(ZString::of);
         let error = event.failure.map(helio_error::from);
-        let part = |text: &ZString| (!text.is_empty()).then_some(text).map_or((null(), 0), parts);
-        let shown = helio_event {
-            data: event.data.map_or(null(), ZString::as_ptr),
-            len: event.data.map_or(0, ZString::len),
-            text: part(&said.text).0,
-            text_len: part(&said.text).1,
-            reasoning: part(&said.reasoning).0,
-            reasoning_len: part(&said.reasoning).1,
-            error: error.as_ref().map_or(null(), from_ref),
-            report: report.as_ref().map_or(null(), ZString::as_ptr),
-            report_len: report.as_ref().map_or(0, ZString::len),
-            ..bare(event, self.user_data)
-        };
+        let shown = shown(event, error.as_ref(), self.user_data);
         // SAFETY: the host's function takes an event that is borrowed until it returns; all that it points to lives as long.
-        let go_on = unsafe { (self.on_event)(&shown, self.user_data) == 0 };
-        if event.kind == EventKind::Chunk {
-            SAID.set(Some(said)); // a DONE may be large, and is the last
-        }
-        go_on
+        unsafe { (self.on_event)(&shown, self.user_data) == 0 }
     }
 }
 
-fn parts(text: &ZString) -> (*const c_char, usize) {
-    (text.as_ptr(), text.len())
-}
-
-/// An event without what it points to.
-fn bare(event: &Event<'_>, user_data: *mut c_void) -> helio_event {
+/// What the host sees of an event: it points into that event and this error.
+fn shown(event: &Event<'_>, error: Option<&helio_error>, user_data: *mut c_void) -> helio_event {
+    let parts = |text: Option<&ZString>| text.map_or((null(), 0), |text| (text.as_ptr(), text.len()));
+    let ((data, len), (report, report_len)) = (parts(event.data), parts(event.report));
+    let ((text, text_len), (reasoning, reasoning_len)) = (parts(event.text), parts(event.reasoning));
     helio_event {
         struct_size: size_of::<helio_event>() as u32,
         kind: event.kind as u32,
         request: event.request,
         user_data,
-        data: null(),
-        len: 0,
-        text: null(),
-        text_len: 0,
-        reasoning: null(),
-        reasoning_len: 0,
+        data,
+        len,
+        text,
+        text_len,
+        reasoning,
+        reasoning_len,
         status: event.status.into(),
         http_status: event.http_status.into(),
-        error: null(),
-        report: null(),
-        report_len: 0,
+        error: error.map_or(null(), from_ref),
+        report,
+        report_len,
     }
 }
 
@@ -163,20 +129,8 @@ impl TakenEvent {
     /// For the host, which gives it back with [`TakenEvent::release`].
     pub fn hand_out(taken: Taken) -> *const helio_event {
         let Taken { mut parcel, tag, stock } = taken;
-        let part = |text: &Option<ZString>| text.as_ref().map_or((null(), 0), parts);
         let error = parcel.failure.as_deref().map(|failure| Box::new(helio_error::from(failure)));
-        let event = helio_event {
-            data: part(&parcel.data).0,
-            len: part(&parcel.data).1,
-            text: part(&parcel.text).0,
-            text_len: part(&parcel.text).1,
-            reasoning: part(&parcel.reasoning).0,
-            reasoning_len: part(&parcel.reasoning).1,
-            error: error.as_deref().map_or(null(), from_ref),
-            report: part(&parcel.report).0,
-            report_len: part(&parcel.report).1,
-            ..bare(&parcel.event(), std::ptr::without_provenance_mut(tag))
-        };
+        let event = shown(&parcel.event(), error.as_deref(), std::ptr::without_provenance_mut(tag));
         let used = parcel.cover.take().and_then(|cover| cover.downcast::<TakenEvent>().ok());
         let taken = TakenEvent { event, error, parcel: Some(parcel), stock: Some(stock) };
         let out = match used {
@@ -205,6 +159,7 @@ impl TakenEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::EventKind;
 
     #[test]
     fn kinds_are_the_same_numbers_on_both_sides() {

@@ -219,7 +219,7 @@ impl Call<'_> {
     fn show_chunk(&mut self, body: &Body, arrived: Instant) -> Shown {
         let shown = match (body.chunk(), body.words()) {
             (Some(chunk), Some(words)) => match self.respond() {
-                Shown::Seen => self.show(EventKind::Chunk, chunk, &words.text, &words.reasoning),
+                Shown::Seen => self.show(EventKind::Chunk, chunk, Some(words)),
                 other => other,
             },
             _ => Shown::Seen,
@@ -257,7 +257,7 @@ impl Call<'_> {
         if self.completer.outlet().is_queue() {
             self.job.body = Cow::Borrowed(&[]); // it will not be sent again
         }
-        self.show(EventKind::Response, &data, "", "")
+        self.show(EventKind::Response, &data, None)
     }
 
     /// The data of a RESPONSE.

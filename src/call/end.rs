@@ -26,7 +26,7 @@ pub struct End {
     /// Why it failed.
     pub failure: Option<Failure>,
     /// The evidence, if anybody can see it.
-    pub report: Option<String>,
+    pub report: Option<ZString>,
     pub(super) tail: Option<Tail>,
 }
 
@@ -41,7 +41,7 @@ impl End {
             data: None,
             words: Words::default(),
             failure: Some(Failure { report: Some(report.clone()), ..failure }),
-            report: Some(report),
+            report: Some(report.into()),
             tail: None,
         }
     }
@@ -66,18 +66,18 @@ impl Last for Done<'_> {
             kind: EventKind::Done,
             request: self.request,
             data: end.data.as_ref(),
-            text: &end.words.text,
-            reasoning: &end.words.reasoning,
+            text: end.words.text.non_empty(),
+            reasoning: end.words.reasoning.non_empty(),
             status: end.status,
             http_status: end.http_status,
             failure: end.failure.as_ref(),
-            report: end.report.as_deref(),
+            report: end.report.as_ref(),
         }
     }
 
     fn into_parcel(self) -> Box<Parcel> {
         let end = self.end;
-        let said = |text: &mut String| Some(std::mem::take(text)).filter(|text| !text.is_empty()).map(ZString::from);
+        let said = |text: &mut ZString| Some(std::mem::take(text)).filter(|text| !text.is_empty());
         Box::new(Parcel {
             kind: EventKind::Done,
             request: self.request,
@@ -87,7 +87,7 @@ impl Last for Done<'_> {
             status: end.status,
             http_status: end.http_status,
             failure: end.failure.take().map(Box::new),
-            report: end.report.take().map(ZString::from),
+            report: end.report.take(),
             cover: None,
         })
     }

@@ -298,7 +298,7 @@ impl<'a> Call<'a> {
             report: report.clone(),
             ..failure
         });
-        End { status, http_status, data, words, failure, report, tail }
+        End { status, http_status, data, words, failure, report: report.map(ZString::from), tail }
     }
 
     /// The server calls the request wrong: why that may be, if we can tell.
@@ -370,7 +370,7 @@ impl<'a> Call<'a> {
     }
 
     /// Show an event that is not the last.
-    fn show(&mut self, kind: EventKind, data: &ZString, text: &str, reasoning: &str) -> Shown {
+    fn show(&mut self, kind: EventKind, data: &ZString, words: Option<&Words>) -> Shown {
         if !self.completer.outlet().is_seen() {
             return if self.job.stop.reason().is_some() { Shown::Refused } else { Shown::Seen };
         }
@@ -378,8 +378,8 @@ impl<'a> Call<'a> {
             kind,
             request: self.job.id,
             data: Some(data),
-            text,
-            reasoning,
+            text: words.and_then(|words| words.text.non_empty()),
+            reasoning: words.and_then(|words| words.reasoning.non_empty()),
             status: Status::Ok,
             http_status: self.http_status,
             failure: None,

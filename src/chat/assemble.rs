@@ -8,14 +8,15 @@ use super::logprobs::Logprobs;
 use super::merge::{Latest, Pieces, write_key, write_member};
 use super::scan;
 use super::tools::{FunctionCall, ToolCalls};
+use crate::text::ZString;
 
 /// What a host sees of one chunk beside its bytes: text and reasoning of choice 0.
 #[derive(Default)]
 pub struct Words {
     /// The content.
-    pub text: String,
+    pub text: ZString,
     /// The reasoning, whichever of its names the server uses; never two of them.
-    pub reasoning: String,
+    pub reasoning: ZString,
 }
 
 impl Words {
@@ -122,16 +123,11 @@ impl Assembly {
     pub fn words(&self) -> Words {
         let mut words = Words::default();
         if let Some(choice) = self.choices.iter().find(|choice| choice.index == 0) {
-            choice.content.read(&mut words.text);
+            words.text.rewrite(|text| choice.content.read(text));
             let named = VOICES.iter().filter_map(|name| choice.pieces.text(name));
-            words.reasoning = match named.into_iter().find(|text| !text.is_empty()) {
-                Some(text) => text,
-                None => choice
-                    .pieces
-                    .tree("reasoning_details")
-                    .map(|tree| details_text(&tree.to_string()))
-                    .unwrap_or_default(),
-            };
+            let reasoning = named.into_iter().find(|text| !text.is_empty());
+            let details = || choice.pieces.tree("reasoning_details").map(|tree| details_text(&tree.to_string()));
+            words.reasoning = reasoning.or_else(details).map(ZString::from).unwrap_or_default();
         }
         words
     }
@@ -271,7 +267,7 @@ impl Growing {
         match VOICES.iter().position(|known| *known == voice) {
             None => {
                 if let Some(words) = words {
-                    json::unescape(inner, &mut words.text);
+                    words.text.append(|text| json::unescape(inner, text));
                 }
                 self.content.add_inner(inner);
             }
@@ -287,7 +283,7 @@ impl Growing {
     /// Reasoning under one of its names; who began under one is heard under no other.
     fn hear(&mut self, voice: usize, inner: &str, words: &mut Words) {
         if !inner.is_empty() && *self.voice.get_or_insert(voice) == voice {
-            json::unescape(inner, &mut words.reasoning);
+            words.reasoning.append(|text| json::unescape(inner, text));
         }
     }
 
@@ -371,7 +367,7 @@ mod tests {
     fn half_an_emoji_in_each_of_two_chunks_is_one_emoji() {
         let chunks =
             [r#"{"choices":[{"delta":{"content":"\ud83c"}}]}"#, r#"{"choices":[{"delta":{"content":"\udf0d"}}]}"#];
-        assert_eq!(assembled(&chunks).1.text, "🌍");
+        assert_eq!(assembled(&chunks).1.text.as_str(), "🌍");
     }
 
     #[test]

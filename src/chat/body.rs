@@ -225,7 +225,7 @@ mod tests {
             let mut input = *piece;
             loop {
                 match body.next(&mut input) {
-                    Ok(Step::Chunk) => texts.push(body.words().unwrap().text.clone()),
+                    Ok(Step::Chunk) => texts.push(body.words().unwrap().text.as_str().to_owned()),
                     Ok(Step::Terminated) => break,
                     Ok(Step::More) => break,
                     Err(fault) => return (texts, word(fault)),
@@ -233,10 +233,10 @@ mod tests {
             }
         }
         while body.rest() == Ok(Step::Chunk) {
-            texts.push(body.words().unwrap().text.clone());
+            texts.push(body.words().unwrap().text.as_str().to_owned());
         }
         let verdict = match body.verdict() {
-            Verdict::Complete(end) => format!("complete {}", end.words.text),
+            Verdict::Complete(end) => format!("complete {}", end.words.text.as_str()),
             Verdict::Truncated => "truncated".to_owned(),
             Verdict::Empty => "empty".to_owned(),
             Verdict::Fault(fault) => word(fault),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{json, scan};
+use crate::text::ZString;
 
 /// `content`: nothing, a string, or a list of parts.
 #[derive(Default)]
@@ -15,10 +16,10 @@ pub(super) enum Content {
 
 impl Content {
     /// A piece has come; the text in it is appended to `text`.
-    pub fn add(&mut self, raw: &str, text: Option<&mut String>) {
+    pub fn add(&mut self, raw: &str, text: Option<&mut ZString>) {
         if let Some(inner) = json::inner(raw) {
             if let Some(text) = text {
-                json::unescape(inner, text);
+                text.append(|text| json::unescape(inner, text));
             }
             self.add_inner(inner);
             return;
@@ -29,7 +30,8 @@ impl Content {
             _ => return,
         };
         if let Some(text) = text {
-            more.iter().for_each(|part| text.push_str(part_text(part).unwrap_or_default()));
+            let said = more.iter().filter_map(part_text);
+            text.append(|text| text.extend(said));
         }
         let mut parts = match std::mem::take(self) {
             Content::Nothing => Vec::new(),

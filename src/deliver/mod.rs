@@ -44,10 +44,10 @@ pub struct Event<'a> {
     pub request: u64,
     /// JSON.
     pub data: Option<&'a ZString>,
-    /// Content of choice 0; all of it at the end.
-    pub text: &'a str,
-    /// Reasoning of choice 0; all of it at the end.
-    pub reasoning: &'a str,
+    /// Content of choice 0, if it says any; all of it at the end.
+    pub text: Option<&'a ZString>,
+    /// Reasoning of choice 0, likewise.
+    pub reasoning: Option<&'a ZString>,
     /// The outcome, at the end.
     pub status: Status,
     /// 0 before a response.
@@ -55,7 +55,7 @@ pub struct Event<'a> {
     /// Why it failed, at the end.
     pub failure: Option<&'a Failure>,
     /// The evidence, at the end.
-    pub report: Option<&'a str>,
+    pub report: Option<&'a ZString>,
 }
 
 /// The host's side of a delivery.

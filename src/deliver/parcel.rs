@@ -45,33 +45,31 @@ pub struct Parcel {
 impl Parcel {
     /// A copy of an event.
     pub fn of(event: &Event<'_>) -> Box<Self> {
-        let said = |text: &str| (!text.is_empty()).then(|| ZString::of(text));
         Box::new(Parcel {
             kind: event.kind,
             request: event.request,
             data: event.data.cloned(),
-            text: said(event.text),
-            reasoning: said(event.reasoning),
+            text: event.text.cloned(),
+            reasoning: event.reasoning.cloned(),
             status: event.status,
             http_status: event.http_status,
             failure: event.failure.cloned().map(Box::new),
-            report: event.report.map(ZString::of),
+            report: event.report.cloned(),
             cover: None,
         })
     }
 
     /// A copy of an event in what another one has left behind: steady streaming asks for no memory.
     pub fn refill(mut self: Box<Self>, event: &Event<'_>) -> Box<Self> {
-        fn again(part: &mut Option<ZString>, text: Option<&str>) {
+        fn again(part: &mut Option<ZString>, text: Option<&ZString>) {
             match (part.as_mut(), text) {
-                (Some(old), Some(text)) => old.rewrite(|old| old.push_str(text)),
-                (_, text) => *part = text.map(ZString::of),
+                (Some(old), Some(text)) => old.rewrite(|old| old.push_str(text.as_str())),
+                (_, text) => *part = text.cloned(),
             }
         }
-        let said = |text| Some(text).filter(|text: &&str| !text.is_empty());
-        again(&mut self.data, event.data.map(ZString::as_str));
-        again(&mut self.text, said(event.text));
-        again(&mut self.reasoning, said(event.reasoning));
+        again(&mut self.data, event.data);
+        again(&mut self.text, event.text);
+        again(&mut self.reasoning, event.reasoning);
         again(&mut self.report, event.report);
         self.failure = event.failure.cloned().map(Box::new);
         (self.kind, self.request, self.status, self.http_status) =
@@ -90,12 +88,12 @@ impl Parcel {
             kind: self.kind,
             request: self.request,
             data: self.data.as_ref(),
-            text: self.text.as_ref().map_or("", ZString::as_str),
-            reasoning: self.reasoning.as_ref().map_or("", ZString::as_str),
+            text: self.text.as_ref(),
+            reasoning: self.reasoning.as_ref(),
             status: self.status,
             http_status: self.http_status,
             failure: self.failure.as_deref(),
-            report: self.report.as_ref().map(ZString::as_str),
+            report: self.report.as_ref(),
         }
     }
 }
@@ -143,6 +141,6 @@ impl Stock {
 impl Event<'_> {
     /// What counts against `limits.queue_bytes`.
     pub(super) fn bytes(&self) -> usize {
-        self.data.map_or(0, ZString::len) + self.text.len() + self.reasoning.len()
+        [self.data, self.text, self.reasoning].into_iter().flatten().map(ZString::len).sum()
     }
 }
