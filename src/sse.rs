@@ -57,9 +57,9 @@ impl Events {
         }
     }
 
-    /// Read on until an event is whole. Takes what it used off the front of `input`; `None`: it wants more.
-    /// The data of the event is swapped into `data`, whose buffer is used again.
-    pub fn next(&mut self, input: &mut &[u8], data: &mut Vec<u8>) -> Result<Option<Kind>, TooLarge> {
+    /// Read on until an event is whole, and show its data: where it lies in `input`, if all of it does. Takes what it
+    /// used off the front of `input`; `None`: it wants more.
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<(Kind, &'a [u8])>, TooLarge> {
         while !input.is_empty() {
             if self.after_cr {
                 self.after_cr = false;
@@ -79,6 +79,16 @@ impl Events {
                 if whole.len() > self.limit {
                     return Err(TooLarge);
                 }
+                if !self.has_data
+                    && let Some(value) = whole.strip_prefix(b"data:")
+                    && let Some(behind) = behind_blank_line(input[end], rest)
+                {
+                    // An event of one line, as nearly all are: there is nothing to keep.
+                    self.after_cr = false;
+                    *input = behind;
+                    let kind = std::mem::replace(&mut self.kind, Kind::Message);
+                    return Ok(Some((kind, without_space(value))));
+                }
                 self.take_line(whole)?
             } else {
                 self.keep(whole)?;
@@ -91,28 +101,22 @@ impl Events {
             };
             *input = rest;
             if let Some(kind) = event {
-                self.hand_over(data);
-                return Ok(Some(kind));
+                return Ok(Some((kind, self.hand_over())));
             }
         }
         Ok(None)
     }
 
     /// The stream has ended: the event that was not finished, if there is one.
-    pub fn rest(&mut self, data: &mut Vec<u8>) -> Option<Kind> {
+    pub fn rest(&mut self) -> Option<(Kind, &[u8])> {
         if self.length > 0 {
             let line = std::mem::take(&mut self.line);
             self.length = 0;
             if let Ok(Some(kind)) = self.take_line(&line) {
-                self.hand_over(data);
-                return Some(kind);
+                return Some((kind, self.hand_over()));
             }
         }
-        let kind = self.kind;
-        self.has_data.then(|| {
-            self.hand_over(data);
-            kind
-        })
+        self.has_data.then(|| (self.kind, self.hand_over()))
     }
 
     /// Use this buffer, if there is none.
@@ -127,16 +131,16 @@ impl Events {
         if self.length == 0 {
             give_up(&mut self.line, spare);
         }
-        if self.data.is_empty() {
+        if !self.has_data {
             give_up(&mut self.data, spare);
         }
     }
 
-    fn hand_over(&mut self, data: &mut Vec<u8>) {
-        data.clear();
-        std::mem::swap(data, &mut self.data);
+    /// The data of an event that is whole: kept until the next one begins.
+    fn hand_over(&mut self) -> &[u8] {
         self.has_data = false;
         self.kind = Kind::Message;
+        &self.data
     }
 
     /// Keep the beginning of a line; of a comment only its length.
@@ -166,7 +170,7 @@ impl Events {
         let colon = if line.starts_with(b"data:") { Some(4) } else { memchr::memchr(b':', line) };
         let (name, value) = match colon {
             Some(0) => return Ok(None),
-            Some(at) => (&line[..at], line[at + 1..].strip_prefix(b" ").unwrap_or(&line[at + 1..])),
+            Some(at) => (&line[..at], without_space(&line[at + 1..])),
             None => (line, &line[..0]),
         };
         match name {
@@ -182,18 +186,30 @@ impl Events {
     }
 
     fn append(&mut self, value: &[u8]) -> Result<(), TooLarge> {
+        if !self.has_data {
+            self.data.clear();
+            self.data.reserve_exact(value.len()); // most events are one line
+        }
         if self.data.len() + usize::from(self.has_data) + value.len() > self.limit {
             return Err(TooLarge);
         }
         if self.has_data {
             self.data.push(b'\n');
-        } else {
-            self.data.reserve_exact(value.len() + 1); // most events are one line, which will end in a NUL
         }
         self.data.extend_from_slice(value);
         self.has_data = true;
         Ok(())
     }
+}
+
+/// The blank behind a colon is none of the value.
+fn without_space(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b" ").unwrap_or(value)
+}
+
+/// What follows a blank line, if one follows the line that has ended with `end`, and all of both ends is here.
+fn behind_blank_line(end: u8, rest: &[u8]) -> Option<&[u8]> {
+    rest.strip_prefix(if end == b'\n' { &b"\n"[..] } else { b"\n\r\n" })
 }
 
 #[cfg(test)]
@@ -202,15 +218,16 @@ mod tests {
 
     /// All events of a stream that comes in these pieces, and what is left at its end.
     fn read(pieces: &[&[u8]]) -> (Vec<(Kind, String)>, Option<String>) {
-        let (mut events, mut data, mut seen) = (Events::new(1 << 20), Vec::new(), Vec::new());
+        let (mut events, mut seen) = (Events::new(1 << 20), Vec::new());
+        let text = |data: &[u8]| String::from_utf8_lossy(data).into_owned();
         for piece in pieces {
             let mut input = *piece;
-            while let Some(kind) = events.next(&mut input, &mut data).unwrap() {
-                seen.push((kind, String::from_utf8_lossy(&data).into_owned()));
+            while let Some((kind, data)) = events.next(&mut input).unwrap() {
+                seen.push((kind, text(data)));
             }
             assert!(input.is_empty());
         }
-        let rest = events.rest(&mut data).map(|_| String::from_utf8_lossy(&data).into_owned());
+        let rest = events.rest().map(|(_, data)| text(data));
         (seen, rest)
     }
 
@@ -276,25 +293,26 @@ mod tests {
 
     #[test]
     fn a_buffer_goes_from_one_stream_to_the_next() {
-        let (mut spare, mut data) = (Vec::new(), Vec::new());
-        let mut one_event = |text: &str, spare: &mut Vec<u8>| {
+        let mut spare = Vec::new();
+        let one_event = |text: &str, spare: &mut Vec<u8>| {
             let mut events = Events::new(1 << 20);
             events.lend(spare);
             let lent = events.data.capacity();
             assert_eq!(spare.capacity(), 0);
-            assert_eq!(events.next(&mut text.as_bytes(), &mut data).unwrap(), Some(Kind::Message));
-            assert_eq!(data, text.strip_prefix("data: ").unwrap().trim_end().as_bytes());
+            let data = text.strip_prefix("data: ").unwrap().trim_end().as_bytes();
+            for mut piece in text.split_inclusive('\n').map(str::as_bytes) {
+                let found = events.next(&mut piece).unwrap();
+                assert!(found.is_none_or(|found| found == (Kind::Message, data)));
+            }
             events.relax(spare);
-            assert_eq!(events.data.capacity(), 0);
-            give_up(&mut data, spare);
-            assert!(spare.is_empty());
+            assert_eq!((events.data.capacity(), spare.len()), (0, 0));
             lent
         };
         let long = format!("data: {}\n\n", "x".repeat(2 * SPARE_MOST));
         assert_eq!(one_event("data: four\n\n", &mut spare), 0);
-        assert_eq!(one_event("data: twelve bytes\n\n", &mut spare), 5); // with room for a NUL
-        assert_eq!(one_event("data: a\n\n", &mut spare), 13);
-        assert_eq!(one_event(&long, &mut spare), 13); // and then too large to be kept
+        assert_eq!(one_event("data: twelve bytes\n\n", &mut spare), 4);
+        assert_eq!(one_event("data: a\n\n", &mut spare), 12);
+        assert_eq!(one_event(&long, &mut spare), 12); // and then too large to be kept
         assert_eq!(one_event("data: a\n\n", &mut spare), 0);
     }
 
@@ -308,18 +326,18 @@ mod tests {
     #[test]
     fn limits_hold_for_lines_events_and_what_is_thrown_away() {
         for endless in [&b"data: "[..], b": ", b"unknown", b"unknown: "] {
-            let (mut events, mut data) = (Events::new(100), Vec::new());
-            let mut result = events.next(&mut &endless[..], &mut data);
-            for _ in 0..20 {
-                result = result.and_then(|_| events.next(&mut &b"xxxxxxxxxx"[..], &mut data));
-            }
-            assert_eq!(result, Err(TooLarge));
+            let mut events = Events::new(100);
+            let pieces = std::iter::once(endless).chain([&b"xxxxxxxxxx"[..]; 20]);
+            let result = pieces.map(|mut piece| events.next(&mut piece).map(|_| ())).find(Result::is_err);
+            assert_eq!(result, Some(Err(TooLarge)));
             assert!(events.line.capacity() <= 200);
         }
-        let (mut events, mut data) = (Events::new(100), Vec::new());
         let many = b"data: 0123456789\n".repeat(20);
-        assert_eq!(events.next(&mut &many[..], &mut data), Err(TooLarge));
-        let exact = [&b"data:"[..], &[b'x'; 95], b"\n\n"].concat();
-        assert_eq!(Events::new(100).next(&mut &exact[..], &mut data), Ok(Some(Kind::Message)));
+        assert_eq!(Events::new(100).next(&mut &many[..]), Err(TooLarge));
+        for (length, is_taken) in [(95, true), (96, false)] {
+            let line = [&b"data:"[..], &vec![b'x'; length], b"\n\n"].concat();
+            let mut events = Events::new(100);
+            assert_eq!(events.next(&mut &line[..]).is_ok_and(|found| found.is_some()), is_taken);
+        }
     }
 }

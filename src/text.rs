@@ -1,5 +1,7 @@
 //! Text for C: UTF-8 with a NUL behind it that the length does not count, and small helpers for text.
 
+use std::borrow::Cow;
+
 /// A string that is followed by a NUL byte wherever its pointer goes.
 #[derive(Clone, Debug, Default)]
 pub struct ZString {
@@ -16,9 +18,9 @@ impl From<String> for ZString {
 impl ZString {
     /// A copy of a text, no larger than it must be.
     pub fn of(text: &str) -> Self {
-        let mut bytes = String::with_capacity(text.len() + 1);
-        bytes.push_str(text);
-        bytes.into()
+        let mut copy = ZString::default();
+        copy.set(text);
+        copy
     }
 
     /// The text, without its NUL.
@@ -44,6 +46,13 @@ impl ZString {
     /// For C: `len()` bytes and a NUL.
     pub fn as_ptr(&self) -> *const std::ffi::c_char {
         if self.bytes.is_empty() { c"".as_ptr() } else { self.bytes.as_ptr().cast() }
+    }
+
+    /// Replace the text by this one; the buffer is kept, if it is large enough.
+    pub fn set(&mut self, text: &str) {
+        self.bytes.clear();
+        self.bytes.reserve_exact(text.len() + 1);
+        self.append(|bytes| bytes.push_str(text));
     }
 
     /// Replace the text by what `write` appends; the buffer is kept.
@@ -73,8 +82,14 @@ impl ZString {
 }
 
 /// Bytes as text; what is not UTF-8 becomes U+FFFD, as the event-stream standard says.
-pub fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    // The check by itself is much faster.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// The same of bytes that are given away.
+pub fn into_lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|broken| lossy(broken.as_bytes()).into_owned())
 }
 
 /// At most `limit` bytes of the text, cut at a character and marked where it was cut.
@@ -120,7 +135,7 @@ mod tests {
     fn a_zstring_ends_in_nul_that_its_length_does_not_count() {
         let mut text = ZString::from("häh".to_owned());
         assert_eq!((text.len(), text.as_str(), text.bytes.as_bytes()[4]), (4, "häh", 0));
-        text.rewrite(|buffer| buffer.push_str("other"));
+        text.set("other");
         assert_eq!(text.as_str(), "other");
         text.append(|buffer| buffer.push_str(" one"));
         assert_eq!((text.as_str(), text.bytes.as_bytes()[9]), ("other one", 0));
@@ -152,6 +167,8 @@ mod tests {
 
     #[test]
     fn broken_utf8_becomes_replacement_characters() {
-        assert_eq!(lossy(b"a\xffb".to_vec()), "a\u{FFFD}b");
+        for (bytes, text) in [(&b"a\xffb"[..], "a\u{FFFD}b"), (b"ab", "ab")] {
+            assert_eq!((&*lossy(bytes), into_lossy(bytes.to_vec()).as_str()), (text, text));
+        }
     }
 }

@@ -9,12 +9,12 @@ const LIMIT: usize = 4096;
 
 /// `None` at the end: a line or an event was too large.
 fn events(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<Option<(Kind, Vec<u8>)>> {
-    let (mut reader, mut data, mut found) = (Events::new(LIMIT), Vec::new(), Vec::new());
+    let (mut reader, mut found) = (Events::new(LIMIT), Vec::new());
     for piece in pieces {
         let mut input = &piece[..];
         loop {
-            match reader.next(&mut input, &mut data) {
-                Ok(Some(kind)) => found.push(Some((kind, data.clone()))),
+            match reader.next(&mut input) {
+                Ok(Some((kind, data))) => found.push(Some((kind, data.to_vec()))),
                 Ok(None) => break,
                 Err(_) => {
                     found.push(None);
@@ -23,8 +23,8 @@ fn events(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<Option<(Kind, Vec<u8>)>>
             }
         }
     }
-    if let Some(kind) = reader.rest(&mut data) {
-        found.push(Some((kind, data.clone())));
+    if let Some((kind, data)) = reader.rest() {
+        found.push(Some((kind, data.to_vec())));
     }
     assert!(found.iter().flatten().all(|(_, data)| data.len() <= LIMIT));
     found

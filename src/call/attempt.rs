@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::fault;
 use crate::provider;
 use crate::status::Status;
-use crate::text::{excerpt, lossy, text_end};
+use crate::text::{excerpt, into_lossy, text_end};
 use crate::wire::{Answer, Outgoing, Reason, Slot, Step, WireError};
 
 /// Of the body of a refusal so much is kept.
@@ -168,7 +168,7 @@ impl Call<'_> {
         if !matches!(stop, None | Some(Reason::Enough)) {
             return Err(self.stopped(None));
         }
-        Err(self.refused(lossy(bytes), is_whole && stop.is_none(), slot, None))
+        Err(self.refused(into_lossy(bytes), is_whole && stop.is_none(), slot, None))
     }
 
     /// A refusal by status, or inside an answer. It is understood as it came, and then masked.

@@ -4,9 +4,9 @@ use super::assemble::{Assembly, Words};
 use super::completion::{self, Whole};
 pub use super::form::Promise;
 use super::form::{Beginning, Decision};
-use super::stream::Stream;
 pub use super::stream::{Fault, Final, Step};
-use crate::text::{ZString, lossy};
+use super::stream::{Stream, Told};
+use crate::text::{ZString, into_lossy};
 
 /// How large things may become.
 #[derive(Clone, Copy, Debug)]
@@ -103,20 +103,20 @@ impl Body {
             Form::Unknown(beginning) if beginning.may_be_answer() => Verdict::Truncated,
             Form::Unknown(beginning) => Verdict::Fault(neither(&beginning.seen)),
             Form::Stream(stream) => {
-                if stream.assembly().is_finished() {
+                if stream.told().assembly.is_finished() {
                     Verdict::Complete(stream.take_final())
                 } else {
                     Verdict::Truncated
                 }
             }
-            Form::Json(body) => judge(lossy(std::mem::take(body)), self.wants_words),
+            Form::Json(body) => judge(into_lossy(std::mem::take(body)), self.wants_words),
         }
     }
 
     /// What had come of a failed answer, once a chunk with a choice was parsed.
     pub fn partial(&mut self) -> Option<Final> {
         match &mut self.form {
-            Form::Stream(stream) if stream.assembly().has_choices() => Some(stream.take_final()),
+            Form::Stream(stream) if stream.told().assembly.has_choices() => Some(stream.take_final()),
             _ => None,
         }
     }
@@ -137,12 +137,12 @@ impl Body {
 
     /// The chunk that was read last.
     pub fn chunk(&self) -> Option<&ZString> {
-        self.stream().map(|stream| stream.chunk())
+        self.told().map(|told| &told.chunk)
     }
 
     /// What choice 0 of that chunk says.
     pub fn words(&self) -> Option<&Words> {
-        self.stream().map(|stream| stream.words())
+        self.told().map(|told| &told.words)
     }
 
     /// Whether not one byte came.
@@ -152,17 +152,17 @@ impl Body {
 
     /// How many chunks came.
     pub fn chunks(&self) -> u64 {
-        self.stream().map_or(0, |stream| stream.chunks())
+        self.told().map_or(0, |told| told.chunks)
     }
 
     /// Whether `[DONE]` was seen.
     pub fn terminated(&self) -> bool {
-        self.stream().is_some_and(|stream| stream.terminated())
+        self.told().is_some_and(|told| told.is_terminated)
     }
 
     /// How many choices have been seen, if all of them have ended.
     pub fn finished_choices(&self) -> Option<usize> {
-        self.stream().map(|stream| stream.assembly()).filter(|assembly| assembly.is_finished()).map(Assembly::choices)
+        self.told().map(|told| &told.assembly).filter(|assembly| assembly.is_finished()).map(Assembly::choices)
     }
 
     /// Whether bytes alone are progress: in JSON they are, in a stream only events are.
@@ -179,9 +179,9 @@ impl Body {
         matches!(&self.form, Form::Json(body) if std::str::from_utf8(body).is_ok_and(completion::is_finished))
     }
 
-    fn stream(&self) -> Option<&Stream> {
+    fn told(&self) -> Option<&Told> {
         match &self.form {
-            Form::Stream(stream) => Some(stream),
+            Form::Stream(stream) => Some(stream.told()),
             _ => None,
         }
     }

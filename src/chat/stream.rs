@@ -4,7 +4,7 @@ use super::assemble::{Assembly, Words};
 use super::chunk::{CHOICES_MOST, Chunk};
 use super::json;
 use super::repeat::Pattern;
-use crate::sse::{Events, Kind, TooLarge, give_up};
+use crate::sse::{Events, Kind, TooLarge};
 use crate::text::{ZString, lossy};
 
 /// What came out of the bytes so far.
@@ -46,55 +46,18 @@ pub(super) struct Stream {
     events: Events,
     unread: Vec<u8>, // the bytes that decided the form, from `unread_from` on
     unread_from: usize,
-    data: Vec<u8>,
-    chunk: ZString,
-    pattern: Option<Pattern>, // of that chunk
-    words: Words,
-    assembly: Assembly,
-    chunks: u64,
-    terminated: bool,
+    told: Told,
 }
 
 impl Stream {
     /// No event may be larger than `limit` bytes; `unread` are those that have come already.
     pub fn new(limit: usize, unread: Vec<u8>) -> Self {
-        Stream {
-            events: Events::new(limit),
-            unread,
-            unread_from: 0,
-            data: Vec::new(),
-            chunk: ZString::default(),
-            pattern: None,
-            words: Words::default(),
-            assembly: Assembly::default(),
-            chunks: 0,
-            terminated: false,
-        }
+        Stream { events: Events::new(limit), unread, unread_from: 0, told: Told::default() }
     }
 
-    /// The chunk that was read last.
-    pub fn chunk(&self) -> &ZString {
-        &self.chunk
-    }
-
-    /// What choice 0 of that chunk says.
-    pub fn words(&self) -> &Words {
-        &self.words
-    }
-
-    /// How many chunks came.
-    pub fn chunks(&self) -> u64 {
-        self.chunks
-    }
-
-    /// Whether `[DONE]` was seen.
-    pub fn terminated(&self) -> bool {
-        self.terminated
-    }
-
-    /// What the chunks add up to so far.
-    pub fn assembly(&self) -> &Assembly {
-        &self.assembly
+    /// What the events told so far.
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Take what is needed off the front of `input`, and say what came of it.
@@ -121,17 +84,15 @@ impl Stream {
     /// Give back memory that holds nothing until more bytes come; a buffer into `spare`.
     pub fn relax(&mut self, spare: &mut Vec<u8>) {
         self.events.relax(spare);
-        give_up(&mut self.data, spare);
     }
 
     fn read(&mut self, input: &mut &[u8], wants_words: bool) -> Result<Step, Fault> {
-        while !self.terminated {
-            let found =
-                self.events.next(input, &mut self.data).map_err(|TooLarge| Fault::TooLarge("max_event_bytes"))?;
-            let Some(kind) = found else {
+        while !self.told.is_terminated {
+            let found = self.events.next(input).map_err(|TooLarge| Fault::TooLarge("max_event_bytes"))?;
+            let Some((kind, data)) = found else {
                 return Ok(Step::More);
             };
-            if let Some(step) = self.take_event(kind, wants_words)? {
+            if let Some(step) = self.told.take_event(kind, data, wants_words)? {
                 return Ok(step);
             }
         }
@@ -141,28 +102,58 @@ impl Stream {
 
     /// The event that was not ended by a blank line: taken if it is whole, for what is cut short is no JSON.
     pub fn rest(&mut self, wants_words: bool) -> Result<Step, Fault> {
-        if self.terminated {
+        if self.told.is_terminated {
             return Ok(Step::More);
         }
-        let Some(kind) = self.events.rest(&mut self.data) else {
+        let Some((kind, data)) = self.events.rest() else {
             return Ok(Step::More);
         };
-        let text = String::from_utf8_lossy(&self.data);
+        let text = lossy(data);
         let is_whole = text.trim_end().ends_with("[DONE]") || Chunk::read(text.trim()).is_some();
         if !is_whole {
             return Ok(Step::More);
         }
-        Ok(self.take_event(kind, wants_words)?.unwrap_or(Step::More))
+        Ok(self.told.take_event(kind, data, wants_words)?.unwrap_or(Step::More))
     }
 
-    /// One event, its data in `self.data`; what the host should hear of it.
-    fn take_event(&mut self, kind: Kind, wants_words: bool) -> Result<Option<Step>, Fault> {
-        let mut text = lossy(std::mem::take(&mut self.data));
-        if kind != Kind::Message || !self.follow(&text, wants_words) {
-            let Some(meant) = self.strip_done(&mut text) else {
-                self.data = text.into_bytes();
-                return Ok(self.terminated.then_some(Step::Terminated));
-            };
+    /// What the chunks add up to, as the end of the answer.
+    pub fn take_final(&mut self) -> Final {
+        let assembly = &self.told.assembly;
+        let mut data = String::new();
+        assembly.write(&mut data, new_call_id);
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let (model, usage) = (owned(assembly.model()), owned(assembly.usage()));
+        Final { data: data.into(), words: assembly.words(), model, usage }
+    }
+}
+
+/// What the events of a stream have told: chunk after chunk, and what they add up to.
+#[derive(Default)]
+pub(super) struct Told {
+    /// The chunk that was read last.
+    pub chunk: ZString,
+    /// What choice 0 of that chunk says.
+    pub words: Words,
+    /// What the chunks add up to so far.
+    pub assembly: Assembly,
+    /// How many chunks came.
+    pub chunks: u64,
+    /// Whether `[DONE]` was seen.
+    pub is_terminated: bool,
+    pattern: Option<Pattern>, // of the last chunk
+}
+
+impl Told {
+    /// One event; what the host should hear of it.
+    fn take_event(&mut self, kind: Kind, data: &[u8], wants_words: bool) -> Result<Option<Step>, Fault> {
+        let text = lossy(data);
+        let mut text = &*text;
+        if kind != Kind::Message || !self.follow(text, wants_words) {
+            text = self.strip_done(text);
+            let meant = text.trim();
+            if meant.is_empty() || meant == "\"\"" || meant.starts_with(':') {
+                return Ok(self.is_terminated.then_some(Step::Terminated));
+            }
             if kind == Kind::Error {
                 return Err(Fault::Refused(meant.to_owned()));
             }
@@ -172,9 +163,7 @@ impl Stream {
             }
         }
         self.chunks += 1;
-        // The buffer of the chunk before is used again for the next event.
-        let before = std::mem::replace(&mut self.chunk, ZString::from(text));
-        self.data = before.into_string().into_bytes();
+        self.chunk.set(text);
         Ok(Some(Step::Chunk))
     }
 
@@ -187,17 +176,12 @@ impl Stream {
         true
     }
 
-    /// What an event means beside `[DONE]`, if it means anything.
-    fn strip_done<'a>(&mut self, text: &'a mut String) -> Option<&'a str> {
-        // A server that forgot the blank line before [DONE].
-        if let Some(before) = text.trim_end().strip_suffix("\n[DONE]") {
-            text.truncate(before.len());
-            self.terminated = true;
-        }
+    /// An event without `[DONE]`. A server may have forgotten the blank line before it.
+    fn strip_done<'a>(&mut self, text: &'a str) -> &'a str {
         let meant = text.trim();
-        self.terminated |= meant == "[DONE]";
-        let is_empty = meant.is_empty() || meant == "\"\"" || meant.starts_with(':') || meant == "[DONE]";
-        (!is_empty).then_some(meant)
+        let before = if meant == "[DONE]" { Some("") } else { text.trim_end().strip_suffix("\n[DONE]") };
+        self.is_terminated |= before.is_some();
+        before.unwrap_or(text)
     }
 
     fn take_chunk(&mut self, kind: Kind, text: &str, wants_words: bool) -> Result<(), Fault> {
@@ -221,15 +205,6 @@ impl Stream {
             true => Err(Fault::Refused(text.to_owned())),
             false => Ok(()),
         }
-    }
-
-    /// What the chunks add up to, as the end of the answer.
-    pub fn take_final(&mut self) -> Final {
-        let mut data = String::new();
-        self.assembly.write(&mut data, new_call_id);
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        let (model, usage) = (owned(self.assembly.model()), owned(self.assembly.usage()));
-        Final { data: data.into(), words: self.assembly.words(), model, usage }
     }
 }
 

@@ -63,7 +63,7 @@ impl Parcel {
     pub fn refill(mut self: Box<Self>, event: &Event<'_>) -> Box<Self> {
         fn again(part: &mut Option<ZString>, text: Option<&ZString>) {
             match (part.as_mut(), text) {
-                (Some(old), Some(text)) => old.rewrite(|old| old.push_str(text.as_str())),
+                (Some(old), Some(text)) => old.set(text.as_str()),
                 (_, text) => *part = text.cloned(),
             }
         }
