@@ -50,9 +50,15 @@ impl ZString {
 
     /// Replace the text by this one; the buffer is kept, if it is large enough.
     pub fn set(&mut self, text: &str) {
-        self.bytes.clear();
+        self.set_from(0, text);
+    }
+
+    /// Replace by this what comes from `at` on.
+    pub fn set_from(&mut self, at: usize, text: &str) {
+        self.bytes.truncate(at);
         self.bytes.reserve_exact(text.len() + 1);
-        self.append(|bytes| bytes.push_str(text));
+        self.bytes.push_str(text);
+        self.bytes.push('\0');
     }
 
     /// Replace the text by what `write` appends; the buffer is kept.
@@ -135,7 +141,9 @@ mod tests {
     fn a_zstring_ends_in_nul_that_its_length_does_not_count() {
         let mut text = ZString::from("häh".to_owned());
         assert_eq!((text.len(), text.as_str(), text.bytes.as_bytes()[4]), (4, "häh", 0));
-        text.set("other");
+        text.set("over");
+        text.set_from(0, "oth");
+        text.set_from(3, "er");
         assert_eq!(text.as_str(), "other");
         text.append(|buffer| buffer.push_str(" one"));
         assert_eq!((text.as_str(), text.bytes.as_bytes()[9]), ("other one", 0));

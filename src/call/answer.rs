@@ -196,6 +196,9 @@ impl Call<'_> {
         let stopped = if is_reset { Stopped::Broken } else { stopped }; // where only closing ends the body
         self.report.terminator = body.terminated();
         self.report.events = body.chunks();
+        let since_start = |at: Instant| at - self.job.started;
+        self.report.first_event = self.events.map(|(first, _)| since_start(first));
+        self.report.last_event = self.events.map(|(_, last)| since_start(last));
         let tail = matches!(stopped, Stopped::Terminated).then_some(Tail { body: reader, socket });
         let outcome = self.judge(stopped, body, &slot);
         let (outcome, tail) = match outcome {
@@ -210,9 +213,7 @@ impl Call<'_> {
     }
 
     fn progress(&mut self, arrived: Instant) {
-        let now = arrived.duration_since(self.job.started);
-        self.report.first_event.get_or_insert(now);
-        self.report.last_event = Some(now);
+        self.events.get_or_insert((arrived, arrived)).1 = arrived;
     }
 
     /// Show the chunk that was just read, and wait for the next from now on.

@@ -104,7 +104,8 @@ impl Deadlines {
 
     /// The host is what is slow, or the call waits by itself: only the whole call has a deadline.
     pub fn rest(&self) {
-        if !self.rests.swap(true, Ordering::Relaxed) {
+        // It rests already where events come together; to look at that is the cheap part of a swap.
+        if !self.rests.load(Ordering::Relaxed) && !self.rests.swap(true, Ordering::Relaxed) {
             self.lock().phase = None;
         }
     }

@@ -92,7 +92,8 @@ pub struct Call<'a> {
     job: Job<'a>,
     completer: Completer<'a>,
     report: Report,
-    http_status: u16, // of this attempt; 0 before a response
+    http_status: u16,                   // of this attempt; 0 before a response
+    events: Option<(Instant, Instant)>, // when the first one of this attempt came, and the last
     kept: Option<reading::Kept>,
     stage: Option<String>, // on the way to the last connection
     is_admitted: bool,
@@ -124,6 +125,7 @@ impl<'a> Call<'a> {
             completer,
             report,
             http_status: 0,
+            events: None,
             kept: None,
             stage,
             is_admitted,

@@ -22,6 +22,19 @@ pub struct Pattern {
     padding: Option<Range<usize>>,
 }
 
+/// What a chunk says that is the one before in everything else.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Following<'a> {
+    /// So many bytes of it are those of the one before.
+    pub same: usize,
+    /// All behind them.
+    pub rest: &'a str,
+    /// The word, as it is written.
+    pub word: &'a str,
+    /// The padding, as it is written.
+    pub padding: Option<&'a str>,
+}
+
 impl Pattern {
     /// The pattern of a chunk that was read from `text`: one choice, not ended, that speaks in one member of its delta
     /// and otherwise says nothing that comes in pieces.
@@ -51,9 +64,9 @@ impl Pattern {
         Some(Pattern { choice: choice.index, voice, said, padding })
     }
 
-    /// The word and the padding of `next`, as they are written, if `next` is `last` (whose pattern this is) in
-    /// everything else. The pattern is that of `next` then.
-    pub fn follow<'a>(&mut self, last: &str, next: &'a str) -> Option<(&'a str, Option<&'a str>)> {
+    /// What `next` says, if it is `last` (whose pattern this is) in everything else. The pattern is that of `next` then.
+    /// Only what follows the same beginning need be checked to be UTF-8.
+    pub fn follow<'a>(&mut self, last: &str, next: &'a [u8]) -> Option<Following<'a>> {
         let mut follow = Follow { last: last.as_bytes(), next, from: 0, at: 0 };
         let said = follow.hole(&self.said)?;
         let padding = match &self.padding {
@@ -64,8 +77,10 @@ impl Pattern {
         if follow.at != next.len() {
             return None;
         }
-        let text = |range: &Range<usize>| next.get(range.clone());
-        let found = (text(&said)?, padding.as_ref().and_then(text));
+        let same = said.start;
+        let rest = std::str::from_utf8(&next[same..]).ok()?;
+        let text = |range: &Range<usize>| rest.get(range.start - same..range.end - same);
+        let found = Following { same, rest, word: text(&said)?, padding: padding.as_ref().and_then(text) };
         (self.said, self.padding) = (said, padding);
         Some(found)
     }
@@ -74,7 +89,7 @@ impl Pattern {
 /// A walk through two chunks at once.
 struct Follow<'a, 'b> {
     last: &'b [u8],
-    next: &'a str,
+    next: &'a [u8],
     from: usize, // in last
     at: usize,   // in next
 }
@@ -83,7 +98,7 @@ impl Follow<'_, '_> {
     /// Both are the same up to this place in the last one.
     fn same_until(&mut self, place: usize) -> Option<()> {
         let same = self.last.get(self.from..place)?;
-        if !self.next.as_bytes()[self.at..].starts_with(same) {
+        if !self.next[self.at..].starts_with(same) {
             return None;
         }
         self.at += same.len();
@@ -95,7 +110,7 @@ impl Follow<'_, '_> {
     fn hole(&mut self, hole: &Range<usize>) -> Option<Range<usize>> {
         self.same_until(hole.start)?;
         let start = self.at;
-        self.at = scan::end_of_string(self.next.as_bytes(), start)?;
+        self.at = scan::end_of_string(self.next, start)?;
         self.from = hole.end;
         Some(start..self.at)
     }
@@ -107,6 +122,13 @@ mod tests {
 
     fn pattern(text: &str) -> Option<Pattern> {
         Pattern::of(text, &Chunk::read(text).unwrap())
+    }
+
+    /// The word and the padding of a chunk that follows; checked to be all that is new in it.
+    fn follow<'a>(pattern: &mut Pattern, last: &str, next: &'a str) -> Option<(&'a str, Option<&'a str>)> {
+        let Following { same, rest, word, padding } = pattern.follow(last, next.as_bytes())?;
+        assert_eq!(format!("{}{rest}", &last[..same]), next);
+        Some((word, padding))
     }
 
     fn chunk(delta: &str, rest: &str) -> String {
@@ -122,7 +144,7 @@ mod tests {
         assert_eq!(pattern.choice, 1);
         for content in ["", "b", "a", r"\n\u00fc\\", "ü🌍", r#"\""#] {
             let next = text(content);
-            assert_eq!(pattern.follow(&last, &next), Some((content, None)));
+            assert_eq!(follow(&mut pattern, &last, &next), Some((content, None)));
             assert_eq!(Some(&pattern), self::pattern(&next).as_ref());
             last = next;
         }
@@ -137,10 +159,10 @@ mod tests {
         let mut pattern = pattern(&last).unwrap();
         for (content, padding) in [("bb", "4"), ("", ""), ("c", "567")] {
             let next = text(content, padding);
-            assert_eq!(pattern.follow(&last, &next), Some((content, Some(padding))));
+            assert_eq!(follow(&mut pattern, &last, &next), Some((content, Some(padding))));
             last = next;
         }
-        assert_eq!(pattern.follow(&last, &text("c", "567").replace('1', "2")), None);
+        assert_eq!(follow(&mut pattern, &last, &text("c", "567").replace('1', "2")), None);
     }
 
     #[test]
@@ -153,7 +175,7 @@ mod tests {
             let last = chunk(delta, "");
             let mut pattern = pattern(&last).unwrap();
             assert_eq!(pattern.voice, "reasoning");
-            assert_eq!(pattern.follow(&last, &last.replace("\"a\"", "\"b\"")), Some(("b", None)));
+            assert_eq!(follow(&mut pattern, &last, &last.replace("\"a\"", "\"b\"")), Some(("b", None)));
         }
         assert_eq!(pattern(&chunk(r#"{"content":"","reasoning":""}"#, "")).unwrap().voice, "reasoning");
     }
@@ -176,8 +198,10 @@ mod tests {
             String::new(),
         ];
         for next in others {
-            assert_eq!(pattern.clone().follow(&last, &next), None, "{next}");
+            assert_eq!(follow(&mut pattern.clone(), &last, &next), None, "{next}");
         }
+        let broken = [&last.as_bytes()[..pattern.said.start], b"\xff", &last.as_bytes()[pattern.said.end..]].concat();
+        assert_eq!(pattern.clone().follow(&last, &broken), None, "no UTF-8");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::assemble::{Assembly, Words};
 use super::chunk::{CHOICES_MOST, Chunk};
 use super::json;
-use super::repeat::Pattern;
+use super::repeat::{Following, Pattern};
 use crate::sse::{Events, Kind, TooLarge};
 use crate::text::{ZString, lossy};
 
@@ -146,21 +146,22 @@ pub(super) struct Told {
 impl Told {
     /// One event; what the host should hear of it.
     fn take_event(&mut self, kind: Kind, data: &[u8], wants_words: bool) -> Result<Option<Step>, Fault> {
+        if kind == Kind::Message && self.follow(data, wants_words) {
+            self.chunks += 1;
+            return Ok(Some(Step::Chunk));
+        }
         let text = lossy(data);
-        let mut text = &*text;
-        if kind != Kind::Message || !self.follow(text, wants_words) {
-            text = self.strip_done(text);
-            let meant = text.trim();
-            if meant.is_empty() || meant == "\"\"" || meant.starts_with(':') {
-                return Ok(self.is_terminated.then_some(Step::Terminated));
-            }
-            if kind == Kind::Error {
-                return Err(Fault::Refused(meant.to_owned()));
-            }
-            self.take_chunk(kind, meant, wants_words)?;
-            if meant.len() != text.len() {
-                self.pattern = None;
-            }
+        let text = self.strip_done(&text);
+        let meant = text.trim();
+        if meant.is_empty() || meant == "\"\"" || meant.starts_with(':') {
+            return Ok(self.is_terminated.then_some(Step::Terminated));
+        }
+        if kind == Kind::Error {
+            return Err(Fault::Refused(meant.to_owned()));
+        }
+        self.take_chunk(kind, meant, wants_words)?;
+        if meant.len() != text.len() {
+            self.pattern = None;
         }
         self.chunks += 1;
         self.chunk.set(text);
@@ -168,11 +169,12 @@ impl Told {
     }
 
     /// Add a chunk that differs from the one before only in its word. `false`: it is none of those.
-    fn follow(&mut self, text: &str, wants_words: bool) -> bool {
+    fn follow(&mut self, data: &[u8], wants_words: bool) -> bool {
         let Some(pattern) = &mut self.pattern else { return false };
-        let Some((inner, padding)) = pattern.follow(self.chunk.as_str(), text) else { return false };
-        let voice = (pattern.choice, pattern.voice);
-        self.assembly.add_said(voice, inner, padding, wants_words.then_some(&mut self.words));
+        let Some(following) = pattern.follow(self.chunk.as_str(), data) else { return false };
+        let (Following { same, rest, word, padding }, voice) = (following, (pattern.choice, pattern.voice));
+        self.assembly.add_said(voice, word, padding, wants_words.then_some(&mut self.words));
+        self.chunk.set_from(same, rest);
         true
     }
 
