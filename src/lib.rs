@@ -27,6 +27,7 @@ pub mod config;
 pub mod deliver;
 pub mod failure;
 pub mod fault;
+pub mod ids;
 pub mod log;
 pub mod os;
 pub mod provider;

@@ -48,6 +48,9 @@ mod deliver {
 mod failure {
     pub use helio::failure::Failure;
 }
+mod ids {
+    pub use helio::ids::ById;
+}
 mod os {
     pub use helio::os::Bell;
 }

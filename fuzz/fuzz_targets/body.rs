@@ -57,12 +57,14 @@ fn read<'a>(promise: Promise, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<See
         }
         Step::Chunk => {
             let text = body.chunk().map(|chunk| chunk.as_str().to_owned()).unwrap_or_default();
-            let words = body.words().map(|words| words.text.clone()).unwrap_or_default();
+            let words = body.words().map(|words| words.text.as_str().to_owned()).unwrap_or_default();
             seen.push(Seen::Chunk(text, words));
             true
         }
     };
-    let partial = |body: &mut Body| body.partial().map(|end| Seen::Partial(parsed(end.data.as_str()), end.words.text));
+    let partial = |body: &mut Body| {
+        body.partial().map(|end| Seen::Partial(parsed(end.data.as_str()), end.words.text.into_string()))
+    };
     for mut piece in pieces {
         loop {
             match body.next(&mut piece) {
@@ -87,7 +89,7 @@ fn read<'a>(promise: Promise, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<See
         }
     }
     let end = match body.verdict() {
-        Verdict::Complete(end) => Seen::Complete(parsed(end.data.as_str()), end.words.text),
+        Verdict::Complete(end) => Seen::Complete(parsed(end.data.as_str()), end.words.text.into_string()),
         Verdict::Truncated => Seen::Truncated,
         Verdict::Empty => Seen::Empty,
         Verdict::Fault(what) => fault(what),

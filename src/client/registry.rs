@@ -1,10 +1,10 @@
 //! Ids and the requests behind them: reserved, cancelled before they began, or living.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::failure::Failure;
+use crate::ids::ById;
 use crate::status::Status;
 use crate::wire::{Reason, Stop};
 
@@ -23,7 +23,7 @@ enum Entry {
 /// The requests of one client.
 #[derive(Default)]
 pub(super) struct Registry {
-    entries: Mutex<HashMap<u64, Entry>>,
+    entries: Mutex<ById<Entry>>,
 }
 
 impl Registry {
@@ -107,12 +107,12 @@ impl Registry {
         ids
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, ById<Entry>> {
         self.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-fn use_up_if_cancelled(entries: &mut HashMap<u64, Entry>, id: u64) -> Result<(), Failure> {
+fn use_up_if_cancelled(entries: &mut ById<Entry>, id: u64) -> Result<(), Failure> {
     if let Some(Entry::Cancelled) = entries.get(&id) {
         entries.remove(&id);
         return Err(Failure::new(Status::Cancelled, "the request was cancelled before it began"));
@@ -120,7 +120,7 @@ fn use_up_if_cancelled(entries: &mut HashMap<u64, Entry>, id: u64) -> Result<(),
     Ok(())
 }
 
-fn check(entries: &HashMap<u64, Entry>, id: u64) -> Result<(), Failure> {
+fn check(entries: &ById<Entry>, id: u64) -> Result<(), Failure> {
     match entries.get(&id) {
         Some(Entry::Reserved | Entry::Cancelled) => Ok(()),
         Some(Entry::Living(_)) => {

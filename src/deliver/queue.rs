@@ -1,14 +1,15 @@
 //! The mailboxes of one delivery, and the line in which those with something in them stand.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::{EventKind, Parcel, QueueLimits, Receiver};
+use crate::ids::ById;
 
 /// All mailboxes of one delivery.
 #[derive(Default)]
 pub(super) struct Queue {
-    pub boxes: HashMap<u64, Mailbox>,
+    pub boxes: ById<Mailbox>,
     pub line: VecDeque<u64>, // with something in them, and no callback running
     pub pending: usize,
     pub announced: bool, // a notification is outstanding
