@@ -91,12 +91,7 @@ fn a_fork_amid_requests_of_every_way_hurts_neither_side() {
         let handle = client.handle();
         assert!(handle.wait_handle() >= 0);
         let seen = Gate::new();
-        let thread = client.call(ASK_STREAM).mode(Mode::Thread).on_event(|event| {
-            if event.is_chunk() {
-                seen.open();
-            }
-            0
-        });
+        let thread = client.call(ASK_STREAM).mode(Mode::Thread).opens_at_chunks(&seen);
         let thread = thread.submit();
         let [poll, pull] = [Mode::Poll, Mode::Pull].map(|mode| client.call(ASK_STREAM).mode(mode).submit());
         let of_released = released.call(ASK_STREAM).mode(Mode::Thread).submit();

@@ -114,8 +114,10 @@ fn what_came_before_a_panic_is_shown_and_kept() {
         };
         let outcome = client.call(ASK_STREAM).mode(mode).on_event(hook).run();
         is_a_fault(&outcome, mode);
+        let first = outcome.chunks().first().map(|chunk| chunk.text.as_deref());
+        assert_eq!(first, Some(Some("first")), "{mode:?}");
+        assert!(outcome.content().starts_with("first more"), "{mode:?}: what had arrived");
         let shown: String = outcome.chunks().iter().filter_map(|chunk| chunk.text.as_deref()).collect();
-        assert!(shown.starts_with("first more"), "{mode:?}: {shown:?}");
         assert_eq!(outcome.content(), shown, "{mode:?}: what was shown is what is kept");
     }
 }

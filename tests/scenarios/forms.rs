@@ -158,6 +158,16 @@ fn zipped(pieces: &[String]) -> Vec<Vec<u8>> {
     zipped
 }
 
+/// Sends the first pieces one by one, each when the one before was seen.
+fn send_as_seen(pieces: Vec<Vec<u8>>, seen: &Gate, mut send: impl FnMut(Vec<u8>)) {
+    for (place, piece) in pieces.into_iter().enumerate() {
+        send(piece);
+        if place < 3 {
+            seen.wait_for(place + 1);
+        }
+    }
+}
+
 const ZIPPED_STREAM: [(&str, &str); 2] = [("content-type", "text/event-stream"), ("content-encoding", "gzip")];
 
 #[test]
@@ -176,22 +186,12 @@ fn a_zipped_stream_is_delivered_as_it_arrives() {
         let seen = seen.clone();
         Server::new(move |_, conn| {
             conn.head(200, &ZIPPED_STREAM, Framing::Chunked);
-            for (place, piece) in zipped(&hello()).into_iter().enumerate() {
-                conn.body(piece);
-                if place < 3 {
-                    seen.wait_for(place + 1);
-                }
-            }
+            send_as_seen(zipped(&hello()), &seen, |piece| conn.body(piece));
             conn.end();
         })
     };
     let client = Client::of(&server);
-    let call = client.call(ASK_STREAM).on_event(|event| {
-        if event.is_chunk() {
-            seen.open();
-        }
-        0
-    });
+    let call = client.call(ASK_STREAM).opens_at_chunks(&seen);
     let outcome = call.run();
     outcome.ok();
     assert_eq!((outcome.content().as_str(), outcome.chunks().len()), ("Hello", 5));
@@ -222,21 +222,11 @@ fn a_zipped_stream_behind_an_interim_head_is_unpacked() {
                 zipped.concat().len()
             );
             conn.send(head); // both heads at once
-            for (place, piece) in zipped.into_iter().enumerate() {
-                conn.send(piece);
-                if place < 3 {
-                    seen.wait_for(place + 1);
-                }
-            }
+            send_as_seen(zipped, &seen, |piece| conn.send(piece));
         })
     };
     let client = Client::of(&server);
-    let call = client.call(ASK_STREAM).on_event(|event| {
-        if event.is_chunk() {
-            seen.open();
-        }
-        0
-    });
+    let call = client.call(ASK_STREAM).opens_at_chunks(&seen);
     let outcome = call.run();
     outcome.ok();
     assert_eq!((outcome.content().as_str(), outcome.chunks().len()), ("Hello", 5));

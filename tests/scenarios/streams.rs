@@ -131,12 +131,7 @@ fn an_event_is_delivered_before_the_next_byte_arrives() {
             })
         };
         let client = Client::of(&server);
-        let call = client.call(ASK_STREAM).on_event(|event| {
-            if event.is_chunk() {
-                seen.open();
-            }
-            0
-        });
+        let call = client.call(ASK_STREAM).opens_at_chunks(&seen);
         let outcome = call.run();
         outcome.ok();
         assert_eq!((outcome.content().as_str(), outcome.chunks().len()), ("ab", 3), "{end:?}");

@@ -15,7 +15,7 @@ use super::c::{CALL_BOUND, Handle, request_options, status_name};
 use super::copied::{self, take_buffer, take_error};
 use super::delivery::{A_WHILE, Mode, polls_here};
 use super::outcome::{Event, Outcome};
-use super::sync::{Watch, lock};
+use super::sync::{Gate, Watch, lock};
 
 /// One request, being prepared.
 pub struct Call<'a> {
@@ -94,6 +94,16 @@ impl<'a> Call<'a> {
     pub fn on_event(mut self, hook: impl FnMut(&Event) -> i32 + 'a) -> Self {
         self.hook = Box::new(hook);
         self
+    }
+
+    /// Opens this gate at each chunk.
+    pub fn opens_at_chunks(self, gate: &'a Gate) -> Self {
+        self.on_event(|event| {
+            if event.is_chunk() {
+                gate.open();
+            }
+            0
+        })
     }
 
     /// Makes the request, waits for its end, and checks all that holds for every outcome.
