@@ -167,8 +167,7 @@ impl Events {
             self.append(line)?;
             return Ok(Some(Kind::Bare));
         }
-        let colon = if line.starts_with(b"data:") { Some(4) } else { memchr::memchr(b':', line) };
-        let (name, value) = match colon {
+        let (name, value) = match memchr::memchr(b':', line) {
             Some(0) => return Ok(None),
             Some(at) => (&line[..at], without_space(&line[at + 1..])),
             None => (line, &line[..0]),

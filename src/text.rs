@@ -61,12 +61,6 @@ impl ZString {
         self.bytes.push('\0');
     }
 
-    /// Replace the text by what `write` appends; the buffer is kept.
-    pub fn rewrite(&mut self, write: impl FnOnce(&mut String)) {
-        self.bytes.clear();
-        self.append(write);
-    }
-
     /// Behind the text goes what `write` appends.
     pub fn append(&mut self, write: impl FnOnce(&mut String)) {
         self.bytes.pop();
@@ -77,13 +71,6 @@ impl ZString {
     /// No text any more; the buffer is kept.
     pub fn clear(&mut self) {
         self.bytes.clear();
-    }
-
-    /// The text as an ordinary string.
-    pub fn into_string(self) -> String {
-        let mut text = self.bytes;
-        text.pop();
-        text
     }
 }
 
@@ -147,7 +134,6 @@ mod tests {
         assert_eq!(text.as_str(), "other");
         text.append(|buffer| buffer.push_str(" one"));
         assert_eq!((text.as_str(), text.bytes.as_bytes()[9]), ("other one", 0));
-        assert_eq!(text.clone().into_string(), "other one");
         text.clear();
         for mut empty in [text, ZString::default()] {
             // SAFETY: it points to text that ends in a NUL.

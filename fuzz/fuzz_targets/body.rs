@@ -63,7 +63,7 @@ fn read<'a>(promise: Promise, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<See
         }
     };
     let partial = |body: &mut Body| {
-        body.partial().map(|end| Seen::Partial(parsed(end.data.as_str()), end.words.text.into_string()))
+        body.partial().map(|end| Seen::Partial(parsed(end.data.as_str()), end.words.text.as_str().to_owned()))
     };
     for mut piece in pieces {
         loop {
@@ -89,7 +89,7 @@ fn read<'a>(promise: Promise, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<See
         }
     }
     let end = match body.verdict() {
-        Verdict::Complete(end) => Seen::Complete(parsed(end.data.as_str()), end.words.text.into_string()),
+        Verdict::Complete(end) => Seen::Complete(parsed(end.data.as_str()), end.words.text.as_str().to_owned()),
         Verdict::Truncated => Seen::Truncated,
         Verdict::Empty => Seen::Empty,
         Verdict::Fault(what) => fault(what),

@@ -196,9 +196,6 @@ impl Call<'_> {
         let stopped = if is_reset { Stopped::Broken } else { stopped }; // where only closing ends the body
         self.report.terminator = body.terminated();
         self.report.events = body.chunks();
-        let since_start = |at: Instant| at - self.job.started;
-        self.report.first_event = self.events.map(|(first, _)| since_start(first));
-        self.report.last_event = self.events.map(|(_, last)| since_start(last));
         let tail = matches!(stopped, Stopped::Terminated).then_some(Tail { body: reader, socket });
         let outcome = self.judge(stopped, body, &slot);
         let (outcome, tail) = match outcome {

@@ -63,8 +63,7 @@ impl Call<'_> {
     fn attempt(&mut self, fresh: bool) -> Opened {
         fault::point("attempt", self.job.id);
         self.http_status = 0;
-        (self.report.head, self.report.first_event, self.report.last_event) = (None, None, None);
-        (self.events, self.kept, self.report.closed) = (None, None, None);
+        (self.report.head, self.events, self.kept, self.report.closed) = (None, None, None, None);
         self.job.deadlines.enter(Phase::Connect, self.now());
         if self.job.stop.reason().is_some() {
             return Opened::over(Err(self.stopped(None))); // nothing was tried

@@ -282,6 +282,9 @@ impl<'a> Call<'a> {
         if let (Some(limiter), Some(usage)) = (&self.around.limiter, &self.report.usage) {
             limiter.spend_usage(usage);
         }
+        let since_start = |at: Instant| at - self.job.started;
+        self.report.first_event = self.events.map(|(first, _)| since_start(first));
+        self.report.last_event = self.events.map(|(_, last)| since_start(last));
         let total = self.elapsed();
         self.log(Level::Debug, || format!("request {}: {status} after {} ms", self.job.id, total.as_millis()));
         let is_seen = self.completer.outlet().is_seen() || failure.is_some();

@@ -123,7 +123,7 @@ impl Assembly {
     pub fn words(&self) -> Words {
         let mut words = Words::default();
         if let Some(choice) = self.choices.iter().find(|choice| choice.index == 0) {
-            words.text.rewrite(|text| choice.content.read(text));
+            words.text.append(|text| choice.content.read(text));
             let named = VOICES.iter().filter_map(|name| choice.pieces.text(name));
             let reasoning = named.into_iter().find(|text| !text.is_empty());
             let details = || choice.pieces.tree("reasoning_details").map(|tree| details_text(&tree.to_string()));

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         let kind = |body: &str| match read(body, true) {
-            Whole::Completion { words, .. } => words.text.into_string(),
+            Whole::Completion { words, .. } => words.text.as_str().to_owned(),
             Whole::Refused => "refused".into(),
             Whole::Unfinished => "unfinished".into(),
             Whole::Strange(_) => "strange".into(),

@@ -34,11 +34,11 @@ pub fn whole<N: std::str::FromStr>(raw: &str) -> Option<N> {
 
 /// Append the text that `inner` (the part between the quotes) stands for. Halves of surrogate pairs become U+FFFD.
 pub fn unescape(inner: &str, out: &mut String) {
-    let mut rest = inner;
     // A word: to look at it takes less than to begin a search.
     if inner.len() < 16 && !inner.bytes().any(|byte| byte == b'\\') {
         return out.push_str(inner);
     }
+    let mut rest = inner;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
         out.push_str(&rest[..at]);
         let code = rest.as_bytes().get(at + 1).copied().unwrap_or(b'\\');

@@ -172,7 +172,8 @@ impl Told {
     fn follow(&mut self, data: &[u8], wants_words: bool) -> bool {
         let Some(pattern) = &mut self.pattern else { return false };
         let Some(following) = pattern.follow(self.chunk.as_str(), data) else { return false };
-        let (Following { same, rest, word, padding }, voice) = (following, (pattern.choice, pattern.voice));
+        let Following { same, rest, word, padding } = following;
+        let voice = (pattern.choice, pattern.voice);
         self.assembly.add_said(voice, word, padding, wants_words.then_some(&mut self.words));
         self.chunk.set_from(same, rest);
         true

@@ -99,9 +99,8 @@ impl State {
 
     /// The next event of POLL, and who is shown it.
     fn take_to_show(&mut self) -> Option<ToShow> {
-        let queue = &mut self.queues[Delivery::Poll as usize];
-        let (id, parcel) = queue.take()?;
-        let receiver = queue.boxes.get_mut(&id).and_then(|mailbox| mailbox.receiver.take());
+        let (id, parcel, mailbox) = self.queues[Delivery::Poll as usize].take()?;
+        let receiver = mailbox.receiver.take();
         self.ring();
         Some(ToShow { id, parcel, receiver })
     }
@@ -261,11 +260,11 @@ impl Mailroom {
             return Err(status);
         }
         let queue = &mut state.queues[1];
-        let Some((id, parcel)) = queue.take() else {
+        let Some((id, parcel, mailbox)) = queue.take() else {
             self.end_notification(state, Delivery::Pull);
             return Ok(None);
         };
-        let tag = queue.boxes.get(&id).map_or(0, |mailbox| mailbox.tag);
+        let tag = mailbox.tag;
         let was_last = parcel.kind == EventKind::Done;
         let loose = queue.put_back(id, None, was_last);
         let more = queue.is_ready();

@@ -75,16 +75,15 @@ impl Queue {
         false
     }
 
-    /// The first event of the first in line, taken out of its mailbox. The mailbox stands in no line until it is put
-    /// back.
-    pub fn take(&mut self) -> Option<(u64, Box<Parcel>)> {
+    /// The first event of the first in line, taken out of its mailbox, which stands in no line until it is put back.
+    pub fn take(&mut self) -> Option<(u64, Box<Parcel>, &mut Mailbox)> {
         let id = if self.is_ready() { self.line.pop_front()? } else { return None };
         let mailbox = self.boxes.get_mut(&id)?;
         let parcel = mailbox.parcels.pop_front()?;
         mailbox.bytes -= parcel.event().bytes();
         (mailbox.shows, mailbox.stands) = (true, false);
         self.pending -= 1;
-        Some((id, parcel))
+        Some((id, parcel, mailbox))
     }
 
     /// Its event was shown. Gives back what must be dropped or woken without the lock.
